@@ -1,0 +1,40 @@
+#include "base/refusal.h"
+
+#include <gtest/gtest.h>
+
+namespace assay {
+namespace {
+
+TEST(Refusal, CarriesReasonFieldValueAndRule) {
+  const absl::Status status =
+      RefuseField(Reason::FIELD_OUT_OF_RANGE, "values.discriminator", "4096", "must be 0 to 4095");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "values.discriminator: must be 0 to 4095 (got 4096)");
+  const auto refusal = RefusalOf(status);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->reason, Reason::FIELD_OUT_OF_RANGE);
+  EXPECT_EQ(refusal->field, "values.discriminator");
+  EXPECT_EQ(refusal->value, "4096");
+  EXPECT_FALSE(refusal->retry_after);
+}
+
+TEST(Refusal, SaysWhenToComeBackWhereARetryMakesSense) {
+  const auto refusal = RefusalOf(Refuse(Reason::HSM_UNAVAILABLE, "the token is gone"));
+  ASSERT_TRUE(refusal && refusal->retry_after);
+  EXPECT_EQ(*refusal->retry_after, std::chrono::seconds(30));
+}
+
+TEST(Refusal, KeepsItsReasonWithinAPrefix) {
+  const absl::Status status = Within("lot", RefuseField(Reason::FIELD_REQUIRED, "count", "", "is required"));
+  EXPECT_EQ(status.message(), "lot: count: is required");
+  EXPECT_EQ(RefusalOf(status)->field, "lot.count");
+  EXPECT_TRUE(HasReason(status, Reason::FIELD_REQUIRED));
+}
+
+TEST(Refusal, IsAbsentFromAForeignStatus) {
+  EXPECT_FALSE(RefusalOf(absl::InternalError("elsewhere")));
+  EXPECT_FALSE(RefusalOf(absl::OkStatus()));
+}
+
+}  // namespace
+}  // namespace assay
