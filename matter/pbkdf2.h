@@ -1,0 +1,52 @@
+// PBKDF2-HMAC-SHA256 (RFC 8018 5.2) for many keys at once. At 10000 iterations this is nine tenths
+// of the CPU an identity costs, so several ways to compute it stand side by side and the best is
+// taken by what the CPU can do and how much work is in hand.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace assay::matter {
+
+enum class Pbkdf2Kernel {
+  kOpenssl,    // PKCS5_PBKDF2_HMAC, the reference the others are held against
+  kTransform,  // OpenSSL's compression function with the HMAC pads kept; any CPU
+  kShaNi,      // x86 SHA extensions, three blocks interleaved
+  kAvx512,     // sixteen blocks side by side
+};
+
+// "openssl", "transform", "sha_ni", "avx512": also the values of ASSAY_PBKDF2_KERNEL.
+std::string_view Pbkdf2KernelName(Pbkdf2Kernel kernel);
+std::optional<Pbkdf2Kernel> Pbkdf2KernelOf(std::string_view name);
+
+// Whether this build has the kernel and this CPU (and its operating system) runs it.
+bool Runs(Pbkdf2Kernel kernel);
+std::vector<Pbkdf2Kernel> RunnablePbkdf2Kernels();
+
+// One key to be derived. `key` is filled; its size is free, a multiple of 32 wastes nothing.
+// `iterations` is at least 1. The spans must stay alive over the call.
+struct Pbkdf2Job {
+  ByteView password;
+  ByteView salt;
+  uint32_t iterations = 1;
+  std::span<uint8_t> key;
+};
+
+// The kernel that carries the bulk of `jobs` keys of three blocks. ASSAY_PBKDF2_KERNEL, read once,
+// overrides it where it names a kernel that runs here; a name that does not is ignored.
+Pbkdf2Kernel ChoosePbkdf2Kernel(size_t jobs);
+
+// Fills every key, on the calling thread. Takes the widest kernel for as long as its lanes are well
+// filled and a narrower one for the rest. Iteration counts may differ between jobs. All
+// intermediate state is wiped. Thread-safe.
+void DeriveKeys(std::span<const Pbkdf2Job> jobs);
+
+// The same by one named kernel, which must run here (Runs): for tests and measurements.
+void DeriveKeysWith(Pbkdf2Kernel kernel, std::span<const Pbkdf2Job> jobs);
+
+}  // namespace assay::matter
