@@ -1,0 +1,37 @@
+// The written policy for keys in the token: what each purpose demands of the attributes.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "hsm/token.h"
+
+namespace assay::hsm {
+
+// Where a key may come from. Production knows only keys made inside the token; a sandbox may bring
+// one in.
+enum class KeyOrigin { kMadeInToken, kImportAllowed };
+
+struct PolicyRule {
+  std::string_view attribute;  // the Cryptoki name, e.g. CKA_EXTRACTABLE
+  std::string_view rule;       // in words, for transcripts
+};
+
+// OK, or HSM_KEY_UNFIT whose field is the attribute that drifted and whose rule says what it must
+// be:
+//   all keys:   CKA_SENSITIVE true, CKA_EXTRACTABLE false, CKA_DERIVE and CKA_UNWRAP and CKA_WRAP
+//   false,
+//               CKA_MODIFIABLE false where the token tells it, CKA_LABEL not empty;
+//   made in the token: CKA_LOCAL and CKA_NEVER_EXTRACTABLE true;
+//   signing:    P-256 with its public point, CKA_SIGN true, CKA_DECRYPT and CKA_ENCRYPT false;
+//   wrapping:   AES-256, CKA_ENCRYPT and CKA_DECRYPT true, CKA_SIGN false.
+absl::Status CheckKeyPolicy(const KeyDescription& key, KeyOrigin origin = KeyOrigin::kMadeInToken);
+
+// OK, or HSM_KEY_UNFIT when `key` does not serve `purpose`.
+absl::Status CheckKeyPurpose(const KeyDescription& key, KeyPurpose purpose);
+
+// The same rules in words, for a ceremony's transcript.
+std::vector<PolicyRule> PolicyInWords(KeyPurpose purpose, KeyOrigin origin);
+
+}  // namespace assay::hsm
