@@ -82,7 +82,8 @@ namespace assay {
   X(DEADLINE_TOO_SHORT, kDeadlineExceeded, kNever, "the deadline leaves no time for the work")      \
   X(DRAINING, kUnavailable, kSoon, "this replica is shutting down")                                 \
   X(PAGE_TOKEN_INVALID, kInvalidArgument, kNever, "the page token is not of this query")            \
-  X(INTERNAL, kInternal, kLater, "a fault of Assay's own")
+  X(INTERNAL, kInternal, kLater, "a fault of Assay's own")                                          \
+  X(HSM_DATA_REJECTED, kDataLoss, kNever, "the HSM's key did not make these wrapped bytes")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,
