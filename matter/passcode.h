@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "base/random.h"
 
 namespace assay::matter {
@@ -26,11 +26,11 @@ bool IsForbiddenPasscode(uint32_t passcode);
 
 // PASSCODE_FORBIDDEN unless 1..99999998 and none of the twelve. The refusal never holds the
 // passcode; `field` is the path it names.
-absl::Status CheckPasscode(uint32_t passcode, std::string_view field = "passcode",
+absl::Status CheckPasscode(uint32_t passcode, absl::string_view field = "passcode",
                            SdkDefaults defaults = SdkDefaults::kAllowed);
 
 // FIELD_OUT_OF_RANGE unless it fits 12 bits; FIELD_NOT_ALLOWED for an excluded 3840.
-absl::Status CheckDiscriminator(uint32_t discriminator, std::string_view field = "discriminator",
+absl::Status CheckDiscriminator(uint32_t discriminator, absl::string_view field = "discriminator",
                                 SdkDefaults defaults = SdkDefaults::kAllowed);
 
 // Uniform over all passcodes CheckPasscode accepts, by rejection. Thread-safe as `random` is.

@@ -5,10 +5,10 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -22,7 +22,7 @@ using RotatingId = std::array<uint8_t, kRotatingIdSize>;
 
 // FIELD_OUT_OF_RANGE unless 16..32 bytes; FIELD_NOT_ALLOWED when all bytes are equal (an unset
 // field).
-absl::Status CheckUniqueId(ByteView unique_id, std::string_view field = "rotating_id_unique_id");
+absl::Status CheckUniqueId(ByteView unique_id, absl::string_view field = "rotating_id_unique_id");
 
 // Random, for the life of the unit; never derived from anything else about it. `size` is brought
 // into 16..32.

@@ -6,10 +6,10 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/bytes.h"
 #include "base/random.h"
 #include "base/secret.h"
@@ -29,7 +29,7 @@ struct Spake2pParameters {
 };
 
 // FIELD_OUT_OF_RANGE on "<prefix>iterations" or "<prefix>salt" outside the limits above.
-absl::Status CheckParameters(const Spake2pParameters& parameters, std::string_view prefix = "");
+absl::Status CheckParameters(const Spake2pParameters& parameters, absl::string_view prefix = "");
 
 // 16..32 random bytes; `size` outside the limits is brought to the nearer one.
 Bytes DrawSalt(Random& random, size_t size = kMaxSaltSize);
@@ -55,12 +55,12 @@ absl::StatusOr<SecretBytes> ComputeVerifier(uint32_t passcode, const Spake2pPara
 
 // A verifier made elsewhere: 97 bytes, 0 < w0 < n, L a point of the curve. FIELD_MALFORMED
 // otherwise.
-absl::Status CheckVerifierForm(ByteView verifier, std::string_view field = "verifier");
+absl::Status CheckVerifierForm(ByteView verifier, absl::string_view field = "verifier");
 
 // VERIFIER_MISMATCH when `verifier` was not made from these. Costs as much as making one. Compares
 // in constant time.
 absl::Status CheckVerifier(ByteView verifier, uint32_t passcode,
                            const Spake2pParameters& parameters,
-                           std::string_view field = "verifier");
+                           absl::string_view field = "verifier");
 
 }  // namespace assay::matter
