@@ -16,7 +16,8 @@ namespace assay::hsm {
 struct SignerPoolOptions {
   int threads = 1;              // SoftHSM gets dearer with more; a network HSM wants many
   int queue_limit = 4096;       // more waiting work is refused with OVERLOADED
-  int max_stuck_threads = 8;    // calls that hang past their deadline; beyond it the pool refuses
+  int stuck_after_ms = 2000;    // a call that takes longer counts as hung: its thread is replaced
+  int max_stuck_threads = 8;    // hung calls; with so many the pool refuses until one returns
   int breaker_failures = 8;     // consecutive failures that open the circuit breaker
   int breaker_probe_ms = 1000;  // an open breaker lets one probe through this often
 };
@@ -29,16 +30,20 @@ struct SignerPoolCounters {
 
 // Thread-safe. A caller is always answered exactly once: by the signature, by the token's refusal,
 // or at its deadline with HSM_TIMEOUT; the thread that hangs is counted, left behind and replaced.
-// Order is FIFO.
+// Order is FIFO. The breaker opens after `breaker_failures` calls in a row that failed for the
+// device's sake (a missing or unfit key is the key's fault); while open, callers get
+// HSM_UNAVAILABLE at once, with the time of the next probe.
 class SignerPool {
  public:
   using Done = std::function<void(absl::StatusOr<RawSignature>)>;
 
   SignerPool(std::shared_ptr<Token> token, SignerPoolOptions options);
-  // Answers what waits with DRAINING; waits for calls under way unless they are stuck.
+  // Answers what waits with DRAINING; waits for calls under way until they are stuck, and leaves
+  // those behind (their threads keep the token alive until they return).
   ~SignerPool();
 
-  // `done` runs on a signer thread (or the caller's, when refused at once); it must not block.
+  // `done` runs on one of the pool's threads (or the caller's, when refused at once); it must not
+  // block or throw.
   void Sign(std::string label, const Sha256Digest& digest, Deadline deadline, Done done);
   // The same, waiting.
   absl::StatusOr<RawSignature> SignAndWait(std::string label, const Sha256Digest& digest,
@@ -47,7 +52,7 @@ class SignerPool {
 
  private:
   class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace assay::hsm
