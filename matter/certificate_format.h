@@ -18,9 +18,9 @@ Findings CheckFormat(const Certificate& certificate, Role role);
 
 // As connectedhomeip's ValidateCertificateChain: names and key ids link, both signatures are right,
 // the PAA is self-signed, and PAI and PAA are valid AT THE DAC's notBefore (the present does not
-// matter). The result is kSuccess, or kDacSignatureInvalid (301) with a finding that says which
-// link broke.
-Findings CheckChain(const Certificate& paa, const Certificate& pai, const Certificate& dac);
+// matter). No finding means the chain holds; kDacSignatureInvalid (301) says which link broke;
+// kPaaArgumentInvalid (106) and kDacArgumentInvalid (304) stand for a nullptr there.
+Findings CheckChain(const Certificate* paa, const Certificate* pai, const Certificate* dac);
 
 // connectedhomeip's IsCertificateValidAtIssuance: candidate.notBefore lies within issuer's
 // validity.
