@@ -1,0 +1,142 @@
+#include "matter/pbkdf2.h"
+
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include <thread>
+
+#include "base/random.h"
+#include "tests/vectors/vectors.h"
+
+namespace assay::matter {
+namespace {
+
+Bytes ByOpenssl(const Pbkdf2Job& job) {
+  Bytes key(job.key.size());
+  PKCS5_PBKDF2_HMAC(reinterpret_cast<const char*>(job.password.data()),
+                    static_cast<int>(job.password.size()), job.salt.data(),
+                    static_cast<int>(job.salt.size()), static_cast<int>(job.iterations),
+                    EVP_sha256(), static_cast<int>(key.size()), key.data());
+  return key;
+}
+
+// Jobs with their inputs and outputs kept alive.
+struct Batch {
+  std::vector<Bytes> passwords, salts, keys;
+  std::vector<Pbkdf2Job> jobs;
+
+  void Add(Bytes password, Bytes salt, uint32_t iterations, size_t key_size) {
+    passwords.push_back(std::move(password));
+    salts.push_back(std::move(salt));
+    keys.emplace_back(key_size);
+    jobs.push_back({passwords.back(), salts.back(), iterations, keys.back()});
+  }
+  void ExpectAsOpenssl() const {
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      EXPECT_EQ(keys[i], ByOpenssl(jobs[i])) << "job " << i << " of " << jobs.size();
+    }
+  }
+};
+
+Batch RandomBatch(Random& random, size_t jobs, uint32_t iterations) {
+  Batch batch;
+  for (size_t i = 0; i < jobs; ++i)
+    batch.Add(random.Draw(4), random.Draw(16 + i % 17), iterations, 80);
+  return batch;
+}
+
+class EachKernel : public testing::TestWithParam<Pbkdf2Kernel> {
+ protected:
+  void SetUp() override {
+    if (!Runs(GetParam())) GTEST_SKIP() << "SKIPPED: this CPU does not run the kernel";
+  }
+};
+
+TEST_P(EachKernel, AgreesWithTheSdkVectors) {
+  const auto vectors = test::LoadVectorJson("matter/spake2p/pbkdf2_sha256_vectors.json");
+  if (!vectors) GTEST_SKIP() << test::kNoVectors;
+  for (const auto& row : vectors->at("vectors")) {
+    if (row["upstream_result"] != "CHIP_NO_ERROR") continue;
+    const Bytes password = test::HexOf(row["password_hex"]), salt = test::HexOf(row["salt_hex"]);
+    Bytes key(row["key_len"].get<size_t>());
+    const Pbkdf2Job job{password, salt, row["iterations"], key};
+    DeriveKeysWith(GetParam(), {&job, 1});
+    EXPECT_EQ(key, test::HexOf(row["key_hex"])) << row["tc"];
+  }
+}
+
+TEST_P(EachKernel, AgreesWithOpensslOnAnyNumberOfJobs) {
+  SystemRandom random;
+  for (size_t jobs = 0; jobs <= 18; ++jobs) {
+    const Batch batch = RandomBatch(random, jobs, 37);
+    DeriveKeysWith(GetParam(), batch.jobs);
+    batch.ExpectAsOpenssl();
+  }
+}
+
+TEST_P(EachKernel, AgreesWithOpensslOnOddSizesAndMixedIterations) {
+  SystemRandom random;
+  Batch batch;
+  for (uint32_t i = 0; i < 40; ++i) {
+    batch.Add(random.Draw(i * 3), random.Draw(i * 2), 1 + i * 7 % 50, 1 + i * 11 % 130);
+  }
+  batch.Add(random.Draw(64), random.Draw(8), 2, 32);
+  batch.Add(random.Draw(65), random.Draw(200), 1, 33);
+  batch.Add({}, {}, 5, 80);
+  DeriveKeysWith(GetParam(), batch.jobs);
+  batch.ExpectAsOpenssl();
+}
+
+INSTANTIATE_TEST_SUITE_P(Pbkdf2, EachKernel,
+                         testing::Values(Pbkdf2Kernel::kOpenssl, Pbkdf2Kernel::kTransform,
+                                         Pbkdf2Kernel::kShaNi, Pbkdf2Kernel::kAvx512),
+                         [](const auto& info) {
+                           return std::string(Pbkdf2KernelName(info.param));
+                         });
+
+TEST(Pbkdf2, TheChosenWayAgreesWithOpensslForEveryBatchSize) {
+  SystemRandom random;
+  for (size_t jobs : {0, 1, 2, 3, 5, 6, 7, 11, 16, 33}) {
+    const Batch batch = RandomBatch(random, jobs, 100);
+    DeriveKeys(batch.jobs);
+    batch.ExpectAsOpenssl();
+  }
+}
+
+TEST(Pbkdf2, ThreadsDoNotDisturbEachOther) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([] {
+      SystemRandom random;
+      for (size_t round = 0; round < 20; ++round) {
+        const Batch batch = RandomBatch(random, 1 + round % 7, 20);
+        DeriveKeys(batch.jobs);
+        batch.ExpectAsOpenssl();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Pbkdf2, KernelsAreCalledByTheirNames) {
+  for (Pbkdf2Kernel kernel : {Pbkdf2Kernel::kOpenssl, Pbkdf2Kernel::kTransform,
+                              Pbkdf2Kernel::kShaNi, Pbkdf2Kernel::kAvx512}) {
+    EXPECT_EQ(Pbkdf2KernelOf(Pbkdf2KernelName(kernel)), kernel);
+  }
+  EXPECT_EQ(Pbkdf2KernelOf("sse2"), std::nullopt);
+  EXPECT_TRUE(Runs(Pbkdf2Kernel::kTransform));
+}
+
+TEST(Pbkdf2, TheChosenKernelRunsHereAndIsTheForcedOneWhereForced) {
+  const char* name = std::getenv("ASSAY_PBKDF2_KERNEL");
+  const auto forced = Pbkdf2KernelOf(name == nullptr ? "" : name);
+  for (size_t jobs : {1, 2, 3, 64}) {
+    EXPECT_TRUE(Runs(ChoosePbkdf2Kernel(jobs)));
+    if (forced && Runs(*forced)) {
+      EXPECT_EQ(ChoosePbkdf2Kernel(jobs), *forced);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace assay::matter
