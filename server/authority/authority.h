@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -15,43 +17,81 @@
 
 namespace assay::authority {
 
+// Labels in the token: what PrepareSandbox makes, and the configuration's defaults.
+inline constexpr std::string_view kSandboxPaaKey = "assay-sandbox-paa";
+inline constexpr std::string_view kSandboxCdKey = "assay-sandbox-cd";
+inline constexpr std::string_view kImageKey = "assay-image";
+inline constexpr std::string_view kWrappingKey = "assay-wrapping";
+inline constexpr std::string_view kLedgerKey = "assay-ledger";
+// A PAI's key bears this and the PAI's name.
+inline constexpr std::string_view kPaiKeyPrefix = "assay-pai-";
+
 struct AuthorityOptions {
   bool production = false;
   std::vector<Bytes> trusted_paas;  // DER: the trust list InstallPai asks
   // Sandbox only, empty in production:
-  std::string sandbox_paa_key;      // label in the token
-  Bytes sandbox_paa_certificate;    // DER
-  std::string sandbox_cd_key;       // label in the token
-  Bytes sandbox_cd_certificate;     // DER; its SKID is the declaration's signer id
+  std::string sandbox_paa_key;    // label in the token
+  Bytes sandbox_paa_certificate;  // DER
+  std::string sandbox_cd_key;     // label in the token
+  Bytes sandbox_cd_certificate;   // DER; its SKID is the declaration's signer id
 };
 
-// Thread-safe; calls block on the store and the token.
+// The life of PAIs: pending, active, retired. Every change is an act in the store, named by
+// (caller, request id): the same request again has no second effect. A crash between the token and
+// the store leaves at most a key without a PAI, which the next CreatePai of that name takes up.
+// Changes need the role operator; reading is the auditor's too. Thread-safe; calls block on the
+// store and the token.
 class Authority {
  public:
+  // `random` and `clock` must outlive the object.
   Authority(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token, Random& random,
             const Clock& clock, AuthorityOptions options);
 
-  absl::StatusOr<v1::Pai> CreatePai(const access::Caller& caller, const v1::CreatePaiRequest& request);
-  absl::StatusOr<v1::Pai> InstallPai(const access::Caller& caller, const v1::InstallPaiRequest& request);
-  absl::StatusOr<v1::Pai> SignSandboxPai(const access::Caller& caller, const v1::SignSandboxPaiRequest& request);
-  absl::StatusOr<v1::Pai> ActivatePai(const access::Caller& caller, const v1::ActivatePaiRequest& request);
-  absl::StatusOr<v1::Pai> RetirePai(const access::Caller& caller, const v1::RetirePaiRequest& request);
+  // Makes the key inside the token and its PKCS#10 request; the PAI is pending. PAI_CONFLICT when
+  // the name is taken.
+  absl::StatusOr<v1::Pai> CreatePai(const access::Caller& caller,
+                                    const v1::CreatePaiRequest& request);
+  // Certificate and PAA as DER or PEM. Refuses, naming certificate or paa_certificate: another key
+  // than the token's, PAI_INVALID (profile 1.3 of the Matter attestation PKI, vendor and product,
+  // dates, chain), PAA_UNTRUSTED, and in production TEST_CREDENTIAL.
+  absl::StatusOr<v1::Pai> InstallPai(const access::Caller& caller,
+                                     const v1::InstallPaiRequest& request);
+  // TEST_CREDENTIAL in production.
+  absl::StatusOr<v1::Pai> SignSandboxPai(const access::Caller& caller,
+                                         const v1::SignSandboxPaiRequest& request);
+  // Checks the certificate and the key in the token once more, by a real signature. PAI_NOT_ACTIVE
+  // without a certificate and for a retired PAI.
+  absl::StatusOr<v1::Pai> ActivatePai(const access::Caller& caller,
+                                      const v1::ActivatePaiRequest& request);
+  // For ever: a retired PAI signs revocation lists only.
+  absl::StatusOr<v1::Pai> RetirePai(const access::Caller& caller,
+                                    const v1::RetirePaiRequest& request);
   absl::StatusOr<v1::Pai> GetPai(const access::Caller& caller, const v1::GetPaiRequest& request);
-  absl::StatusOr<v1::ListPaisResponse> ListPais(const access::Caller& caller, const v1::ListPaisRequest& request);
+  absl::StatusOr<v1::ListPaisResponse> ListPais(const access::Caller& caller,
+                                                const v1::ListPaisRequest& request);
+  // A declaration of type 0 (development). TEST_CREDENTIAL in production. Changes nothing in the
+  // store.
   absl::StatusOr<v1::SignSandboxDeclarationResponse> SignSandboxDeclaration(
       const access::Caller& caller, const v1::SignSandboxDeclarationRequest& request);
 
  private:
+  absl::Status CheckPai(const db::Pai& pai, ByteView certificate, ByteView paa_certificate) const;
+  absl::StatusOr<hsm::KeyDescription> FindOrMakeKey(const std::string& label);
+  absl::StatusOr<Bytes> SignPaiBySandboxPaa(const db::Pai& pai);
+
   std::shared_ptr<db::Store> store_;
   std::shared_ptr<hsm::Token> token_;
   Random& random_;
   const Clock& clock_;
   AuthorityOptions options_;
+  std::mutex creating_;  // one key at a time: two requests for one name must not make two keys
 };
 
-// The keys and certificates a sandbox needs, made where they are missing: sandbox PAA, CD signer, image key
-// (self-signed certificate each), wrapping key and ledger key. Labels as in AuthorityOptions and the
-// configuration's defaults. Answers the DER certificates; running it again changes nothing.
+// The keys and certificates a sandbox needs, made where they are missing: sandbox PAA, CD signer,
+// image key (self-signed certificate each), wrapping key and ledger key, under the labels above.
+// `existing` holds the DER certificates there are, empty where there is none; one that belongs to
+// another key than the token's is FIELDS_CONTRADICT, and nothing is replaced. Running it again
+// changes nothing.
 struct SandboxKeys {
   Bytes paa_certificate;
   Bytes cd_certificate;
