@@ -1,0 +1,92 @@
+#include "client/connection.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/random.h"
+#include "base/refusal.h"
+#include "client/files.h"
+
+namespace assay::client {
+namespace {
+
+// An image with secure cert is well below this; a certification declaration may come with it.
+constexpr int kMaxMessageBytes = 16 << 20;
+
+grpc::ChannelArguments Arguments(const Profile& profile) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
+  if (!profile.server_name.empty()) arguments.SetSslTargetNameOverride(profile.server_name);
+  return arguments;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Connection>> Connection::Open(const Profile& profile,
+                                                             const std::string& role,
+                                                             CallPatience patience) {
+  const auto identity = profile.IdentityOf(role);
+  if (!identity.ok()) return identity.status();
+  auto ca = ReadTextFile(profile.ca_file);
+  if (!ca.ok()) return ca.status();
+  auto certificate = ReadTextFile(identity->certificate_file);
+  if (!certificate.ok()) return certificate.status();
+  auto key = ReadTextFile(identity->key_file);
+  if (!key.ok()) return key.status();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = *std::move(ca);
+  options.pem_cert_chain = *std::move(certificate);
+  options.pem_private_key = *key;
+  auto channel = grpc::CreateCustomChannel(profile.server, grpc::SslCredentials(options),
+                                           Arguments(profile));
+  WipeText(options.pem_private_key);
+  WipeText(*key);
+  return Over(std::move(channel), patience);
+}
+
+std::shared_ptr<Connection> Connection::Over(std::shared_ptr<grpc::Channel> channel,
+                                             CallPatience patience) {
+  return std::shared_ptr<Connection>(new Connection(std::move(channel), patience));
+}
+
+std::chrono::milliseconds WaitBefore(int attempt, std::chrono::milliseconds asked,
+                                     const CallPatience& patience) {
+  const int doublings = std::min(attempt - 1, 16);
+  const std::chrono::milliseconds backoff =
+      std::min(patience.longest_wait, patience.first_wait * (1L << doublings));
+  // A tenth of jitter keeps the stations of a hall from coming back as one.
+  SystemRandom random;
+  uint8_t draw = 0;
+  random.Fill({&draw, 1});
+  const auto wait = std::max(backoff, asked);
+  return wait + wait * draw / 2550;
+}
+
+absl::Status Connection::Repeat(
+    const std::function<grpc::Status(grpc::ClientContext&)>& attempt) const {
+  using Steady = std::chrono::steady_clock;
+  const auto last_start = Steady::now() + patience_.in_all;
+  for (int number = 1;; ++number) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + patience_.each);
+    const absl::Status status = FromGrpc(attempt(context));
+    if (status.ok()) return status;
+    const auto asked = RetryAfter(status);
+    if (!asked) return status;
+    const auto wait = WaitBefore(number, *asked, patience_);
+    if (Steady::now() + wait > last_start) return status;
+    std::this_thread::sleep_for(wait);
+  }
+}
+
+std::string NewRequestId() {
+  SystemRandom random;
+  return ToHex(random.Draw(16));
+}
+
+}  // namespace assay::client

@@ -1,0 +1,184 @@
+#include "client/issue_run.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "base/refusal.h"
+#include "client/device_folder.h"
+#include "client/text_record.h"
+#include "matter/certificate.h"
+#include "matter/csr.h"
+
+namespace assay::client {
+namespace {
+
+constexpr size_t kMaxTicket = 128;
+
+absl::Status CheckTicket(const std::string& field, const std::string& ticket) {
+  const bool fine = !ticket.empty() && ticket.size() <= kMaxTicket && ticket[0] != '.' &&
+                    std::all_of(ticket.begin(), ticket.end(), [](char c) {
+                      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                             c == '_' || c == '-' || c == ':';
+                    });
+  if (fine) return absl::OkStatus();
+  return RefuseField(Reason::FIELD_MALFORMED, field, ticket,
+                     "a ticket is 1 to 128 of [A-Za-z0-9._:-], not beginning with '.'");
+}
+
+absl::Status Differs(const std::string& option, const std::string& given, const std::string& had) {
+  return RefuseField(Reason::FIELDS_CONTRADICT, option, given,
+                     absl::StrCat("this folder's run was begun with '", had,
+                                  "'; give another --out for another run"));
+}
+
+absl::StatusOr<std::vector<std::string>> CsrFiles(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".csr") files.push_back(entry.path().string());
+  }
+  if (error || files.empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "csr", folder,
+                       error ? "cannot be read as a folder" : "the folder has no *.csr file");
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+absl::StatusOr<IssueRun> IssueRun::Begin(const std::string& folder, const RunOrder& order,
+                                         Random& random) {
+  if (order.csr_folder.empty() && order.count == 0) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "n", "0", "must be at least 1");
+  }
+  ASSAY_RETURN_IF_ERROR(MakeFolder(folder));
+  auto lock = FolderLock::Take(folder);
+  if (!lock.ok()) return lock.status();
+  IssueRun run(folder, *std::move(lock));
+  ASSAY_RETURN_IF_ERROR(run.Agree(order, random));
+  std::vector<PlannedTicket> planned;
+  ASSAY_RETURN_IF_ERROR(run.PlanTickets(order, planned));
+  run.total_ = planned.size();
+  ASSAY_RETURN_IF_ERROR(run.Mend(planned));
+  return run;
+}
+
+absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
+  const std::string path = PathBelow(folder_, "run.json");
+  const std::string kind = order.csr_folder.empty() ? "server-key" : "csr";
+  if (PathExists(path)) {
+    auto record = ReadRecord(path);
+    if (!record.ok()) return record.status();
+    if ((*record)["lot"] != order.lot) return Differs("lot", order.lot, (*record)["lot"]);
+    if ((*record)["kind"] != kind) return Differs("csr", kind, (*record)["kind"]);
+    if (!order.ticket_prefix.empty() && (*record)["ticket_prefix"] != order.ticket_prefix) {
+      return Differs("ticket-prefix", order.ticket_prefix, (*record)["ticket_prefix"]);
+    }
+    prefix_ = (*record)["ticket_prefix"];
+    return absl::OkStatus();
+  }
+  prefix_ = order.ticket_prefix;
+  // With CSRs the file's name is the ticket; with keys of the server's two folders must not meet by chance.
+  if (prefix_.empty() && kind == "server-key") {
+    prefix_ = absl::StrCat(order.lot, "-", ToHex(random.Draw(4)), "-");
+  }
+  return WriteRecord(path, {{"lot", order.lot}, {"kind", kind}, {"ticket_prefix", prefix_}});
+}
+
+absl::Status IssueRun::PlanTickets(const RunOrder& order,
+                                   std::vector<PlannedTicket>& planned) const {
+  if (order.csr_folder.empty()) {
+    for (uint64_t number = 1; number <= order.count; ++number) {
+      planned.push_back({absl::StrCat(prefix_, absl::StrFormat("%06d", number)), {}});
+    }
+    return CheckTicket("ticket-prefix", planned.back().ticket);
+  }
+  auto files = CsrFiles(order.csr_folder);
+  if (!files.ok()) return files.status();
+  std::map<std::string, std::string> file_by_key;
+  for (const std::string& file : *files) {
+    auto bytes = ReadFile(file);
+    if (!bytes.ok()) return bytes.status();
+    auto der = matter::CsrDerFrom(*bytes);
+    if (!der.ok()) return Within(file, der.status());
+    const auto csr = matter::ParseCsr(*der);
+    if (!csr.ok()) return Within(file, csr.status());
+    const auto [found, is_new] = file_by_key.emplace(ToText(csr->public_key), file);
+    if (!is_new) {
+      return RefuseField(Reason::PUBLIC_KEY_REUSED, file, "",
+                         absl::StrCat("has the same key as ", found->second));
+    }
+    planned.push_back({absl::StrCat(prefix_, Stem(file)), *std::move(der)});
+    ASSAY_RETURN_IF_ERROR(CheckTicket(file, planned.back().ticket));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
+  std::string manifest = ManifestHeader();
+  if (PathExists(ManifestPath())) {
+    auto text = ReadTextFile(ManifestPath());
+    if (!text.ok()) return text.status();
+    // A row cut by a power failure is written again from its folder.
+    const size_t end = text->rfind('\n');
+    manifest = end == std::string::npos ? ManifestHeader() : text->substr(0, end + 1);
+    if (manifest != *text) ASSAY_RETURN_IF_ERROR(ReplaceFile(ManifestPath(), AsBytes(manifest), kPrivateFile));
+  } else {
+    ASSAY_RETURN_IF_ERROR(ReplaceFile(ManifestPath(), AsBytes(manifest), kPrivateFile));
+  }
+  std::set<std::string, std::less<>> known;
+  for (absl::string_view row : absl::StrSplit(manifest, '\n')) {
+    known.emplace(row.substr(0, row.find(',')));
+  }
+  std::string rows;
+  for (const PlannedTicket& ticket : planned) {
+    const std::string row_file = PathBelow(PathBelow(folder_, ticket.ticket), "manifest_row.csv");
+    if (!PathExists(row_file)) {
+      missing_.push_back(ticket);
+      continue;
+    }
+    ++had_;
+    if (known.contains(ticket.ticket)) continue;
+    auto row = ReadTextFile(row_file);
+    if (!row.ok()) return row.status();
+    rows += *row;
+    mended_.push_back(ticket.ticket);
+  }
+  if (rows.empty()) return absl::OkStatus();
+  return AppendFile(ManifestPath(), rows, kPrivateFile);
+}
+
+absl::Status IssueRun::Keep(const std::vector<v1::Identity>& identities,
+                            const v1::ProductSpec& spec) {
+  std::string rows;
+  for (const v1::Identity& identity : identities) {
+    ASSAY_RETURN_IF_ERROR(CheckTicket("ticket", identity.ticket()));
+    auto files = DeviceFiles(identity, spec);
+    if (!files.ok()) return Within(identity.ticket(), files.status());
+    ASSAY_RETURN_IF_ERROR(
+        WriteDeviceFiles(PathBelow(folder_, absl::StrCat(".part-", identity.ticket())), *files));
+    rows += ManifestRowOf(identity, spec);
+  }
+  ASSAY_RETURN_IF_ERROR(SyncFileSystem(folder_));
+  for (const v1::Identity& identity : identities) {
+    ASSAY_RETURN_IF_ERROR(
+        RenamePath(PathBelow(folder_, absl::StrCat(".part-", identity.ticket())),
+                   PathBelow(folder_, identity.ticket())));
+  }
+  const std::string certificate_file = PathBelow(folder_, "image_certificate.pem");
+  if (!identities.empty() && !PathExists(certificate_file)) {
+    ASSAY_RETURN_IF_ERROR(WriteFile(
+        certificate_file,
+        AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identities[0].image_certificate()))), kPublicFile));
+  }
+  return AppendFile(ManifestPath(), rows, kPrivateFile);
+}
+
+}  // namespace assay::client
