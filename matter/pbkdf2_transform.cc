@@ -22,7 +22,7 @@ void StoreBigEndian(uint8_t* out, const uint32_t* words) {
 void Compress(SHA256_CTX& context, const uint32_t* state, uint8_t* block) {
   std::memcpy(context.h, state, sizeof context.h);
   SHA256_Transform(&context, block);
-  StoreBigEndian(block, reinterpret_cast<const uint32_t*>(context.h));
+  StoreBigEndian(block, context.h);
 }
 
 }  // namespace
