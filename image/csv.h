@@ -79,4 +79,10 @@ absl::StatusOr<std::vector<CsvUnit>> ReadCsvUnits(const std::vector<CsvKey>& sch
                                                   std::string_view text, std::string_view file_name,
                                                   const CsvFileReader& read_file);
 
+// The generator's own table, `key,type,encoding,value` with its header line and namespace lines:
+// one unit's entries.
+absl::StatusOr<std::vector<NvsEntry>> ReadPartitionCsv(std::string_view text,
+                                                       std::string_view file_name,
+                                                       const CsvFileReader& read_file);
+
 }  // namespace assay::image

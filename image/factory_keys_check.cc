@@ -23,7 +23,8 @@ absl::Status CheckText(absl::string_view field, absl::string_view text, size_t l
     return RefuseField(Reason::FIELD_TOO_LONG, field, text,
                        absl::StrCat("at most ", limit, " bytes of UTF-8, this has ", text.size()));
   }
-  if (!matter::IsUtf8({text.data(), text.size()})) return RefuseField(Reason::FIELD_MALFORMED, field, "", "not UTF-8");
+  if (!matter::IsUtf8({text.data(), text.size()}))
+    return RefuseField(Reason::FIELD_MALFORMED, field, "", "not UTF-8");
   if (text.find('\0') != absl::string_view::npos) {
     return RefuseField(Reason::FIELD_MALFORMED, field, "", "holds a NUL");
   }

@@ -153,7 +153,8 @@ absl::Status CheckName(absl::string_view field, absl::string_view name, absl::st
   return absl::OkStatus();
 }
 
-absl::Status CheckTooLong(const NvsEntry& entry, size_t size, size_t limit, absl::string_view what) {
+absl::Status CheckTooLong(const NvsEntry& entry, size_t size, size_t limit,
+                          absl::string_view what) {
   if (size <= limit) return absl::OkStatus();
   return RefuseField(Reason::FIELD_TOO_LONG, NameOf(entry), "",
                      absl::StrCat(what, " holds at most ", limit, " bytes, this one has ", size));

@@ -1,4 +1,5 @@
-// Abseil's own string_view (the packages are built for C++14) beside the standard's: one conversion, in one place.
+// Abseil's own string_view (the packages are built for C++14) beside the standard's: one
+// conversion, in one place.
 #pragma once
 
 #include <string_view>
