@@ -1,0 +1,190 @@
+#include "server/rpc/audit_service.h"
+
+#include <utility>
+
+#include "absl/time/time.h"
+#include "base/refusal.h"
+#include "server/rpc/export_stream.h"
+#include "server/rpc/unary.h"
+
+namespace assay::rpc {
+namespace {
+
+constexpr uint32_t kUsualPage = 100, kLargestPage = 1000;
+// Rows read from the store at a time; a caller with a narrow grant may see only some of them.
+constexpr int kStoreRows = 1000;
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(absl::ToUnixSeconds(time));
+  stamp.set_nanos(static_cast<int32_t>(
+      absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(stamp.seconds()))));
+  return stamp;
+}
+
+absl::StatusOr<absl::Time> ReadTime(const char* field, const google::protobuf::Timestamp& stamp) {
+  constexpr int64_t kFirstSecond = -62135596800,
+                    kLastSecond = 253402300799;  // 0001-01-01 to 9999-12-31
+  if (stamp.seconds() < kFirstSecond || stamp.seconds() > kLastSecond || stamp.nanos() < 0 ||
+      stamp.nanos() > 999'999'999) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, field, "", "must lie in the years 1 to 9999");
+  }
+  return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
+}
+
+// What a page token is bound to.
+std::string QueryText(const access::Caller& caller, const v1::DeviceFilter& filter) {
+  return "ListDevices\n" + caller.uri + "\n" + filter.SerializeAsString();
+}
+
+}  // namespace
+
+absl::StatusOr<db::DeviceFilter> ReadDeviceFilter(const v1::DeviceFilter& filter) {
+  db::DeviceFilter read{filter.lot(),           filter.product(), filter.factory(), filter.line(),
+                        filter.serial_number(), std::nullopt,     std::nullopt,     std::nullopt};
+  if (!v1::DeviceState_IsValid(filter.state())) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "filter.state", std::to_string(filter.state()),
+                       "must be a DeviceState");
+  }
+  if (filter.state() != v1::DEVICE_STATE_UNSPECIFIED) {
+    read.state = static_cast<db::DeviceState>(filter.state());
+  }
+  if (filter.has_sealed_from()) {
+    auto time = ReadTime("filter.sealed_from", filter.sealed_from());
+    if (!time.ok()) return time.status();
+    read.sealed_from = *time;
+  }
+  if (filter.has_sealed_until()) {
+    auto time = ReadTime("filter.sealed_until", filter.sealed_until());
+    if (!time.ok()) return time.status();
+    read.sealed_until = *time;
+  }
+  return read;
+}
+
+AuditService::AuditService(const FrontDesk& desk, BlockingPool& pool,
+                           std::shared_ptr<db::Store> store, PageTokens tokens,
+                           OpenRowCodes open_codes)
+    : desk_(desk),
+      pool_(pool),
+      store_(std::move(store)),
+      tokens_(std::move(tokens)),
+      open_codes_(std::move(open_codes)) {}
+
+absl::StatusOr<v1::ManifestRow> AuditService::Present(const access::Caller& caller,
+                                                      const db::ManifestRow& stored) const {
+  v1::ManifestRow row;
+  row.set_device_id(stored.device_id);
+  row.set_ticket(stored.ticket);
+  row.set_lot(stored.lot);
+  row.set_product(stored.product);
+  row.set_vendor_id(stored.vendor_id);
+  row.set_product_id(stored.product_id);
+  row.set_factory(stored.factory);
+  row.set_line(stored.line);
+  row.set_serial_number(stored.serial_number);
+  row.set_dac_serial(ToText(stored.dac_serial));
+  if (!stored.dac.empty()) {
+    row.set_dac_sha256(ToText(stored.dac_sha256));
+    row.set_dac(ToText(stored.dac));
+    row.set_public_key_sha256(ToText(stored.public_key_sha256));
+  }
+  row.set_pai(stored.pai);
+  row.set_discriminator(stored.discriminator);
+  row.set_image_sha256(ToText(stored.image_sha256));
+  row.set_image_signature(ToText(stored.image_signature));
+  row.set_state(static_cast<v1::DeviceState>(stored.state));
+  *row.mutable_sealed_at() = ToProto(stored.sealed_at);
+  if (stored.confirmed_at) *row.mutable_confirmed_at() = ToProto(*stored.confirmed_at);
+  if (caller.Has(access::Role::kCodes) && open_codes_ && !stored.codes.empty()) {
+    ASSAY_RETURN_IF_ERROR(open_codes_(stored, row));
+  }
+  return row;
+}
+
+absl::StatusOr<v1::ManifestRow> AuditService::FindDevice(
+    const access::Caller& caller, const v1::GetDeviceRequest& request) const {
+  absl::StatusOr<db::ManifestRow> stored =
+      RefuseField(Reason::FIELD_REQUIRED, "by", "", "give device_id or dac_serial");
+  if (request.has_device_id()) stored = store_->FindDevice(request.device_id());
+  if (request.has_dac_serial())
+    stored = store_->FindDeviceByDacSerial(AsBytes(request.dac_serial()));
+  if (!stored.ok()) return stored.status();
+  // The same answer as for a device that is not there, so that nobody learns of another factory's
+  // devices.
+  if (!caller.CheckLot(stored->factory, stored->lot).ok()) {
+    return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+  }
+  return Present(caller, *stored);
+}
+
+absl::StatusOr<AuditService::Page> AuditService::ReadPage(const access::Caller& caller,
+                                                          const db::DeviceFilter& filter,
+                                                          int64_t after_row, size_t size) const {
+  Page page;
+  page.last_row = after_row;
+  while (true) {
+    const auto stored = store_->ListDevices(
+        filter, page.last_row, static_cast<int>(std::min<size_t>(kStoreRows, size + 1)));
+    if (!stored.ok()) return stored.status();
+    if (stored->empty()) return page;
+    for (const db::ManifestRow& one : *stored) {
+      if (page.rows.size() == size) {
+        page.more = true;
+        return page;
+      }
+      page.last_row = one.row;
+      if (!caller.CheckLot(one.factory, one.lot).ok()) continue;
+      auto row = Present(caller, one);
+      if (!row.ok()) return row.status();
+      page.rows.push_back(*std::move(row));
+    }
+  }
+}
+
+absl::StatusOr<v1::ListDevicesResponse> AuditService::List(
+    const access::Caller& caller, const v1::ListDevicesRequest& request) const {
+  if (request.page_size() > kLargestPage) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "page_size", std::to_string(request.page_size()),
+                       "must be 1 to 1000");
+  }
+  const auto filter = ReadDeviceFilter(request.filter());
+  if (!filter.ok()) return filter.status();
+  const std::string query = QueryText(caller, request.filter());
+  const auto after_row = tokens_.Read(query, request.page_token());
+  if (!after_row.ok()) return after_row.status();
+  auto page = ReadPage(caller, *filter, *after_row,
+                       request.page_size() == 0 ? kUsualPage : request.page_size());
+  if (!page.ok()) return page.status();
+  v1::ListDevicesResponse response;
+  for (v1::ManifestRow& row : page->rows) *response.add_rows() = std::move(row);
+  if (page->more) response.set_next_page_token(tokens_.Make(query, page->last_row));
+  return response;
+}
+
+grpc::ServerUnaryReactor* AuditService::GetDevice(grpc::CallbackServerContext* context,
+                                                  const v1::GetDeviceRequest* request,
+                                                  v1::ManifestRow* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuditService/GetDevice", "", response,
+      [this, request](const Call& call) { return FindDevice(call.caller(), *request); });
+}
+
+grpc::ServerUnaryReactor* AuditService::ListDevices(grpc::CallbackServerContext* context,
+                                                    const v1::ListDevicesRequest* request,
+                                                    v1::ListDevicesResponse* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.AuditService/ListDevices",
+                       request->filter().lot(), response,
+                       [this, request](const Call& call) { return List(call.caller(), *request); });
+}
+
+grpc::ServerWriteReactor<v1::ManifestRow>* AuditService::ExportManifest(
+    grpc::CallbackServerContext* context, const v1::ExportManifestRequest* request) {
+  auto* stream =
+      new ExportStream(*this, pool_, desk_.Admit(*context, "assay.v1.AuditService/ExportManifest"),
+                       request->filter());
+  stream->Start();
+  return stream;
+}
+
+}  // namespace assay::rpc

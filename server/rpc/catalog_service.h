@@ -1,0 +1,58 @@
+// assay.v1.CatalogService over lot::Catalog.
+#pragma once
+
+#include <string>
+
+#include "assay/v1/catalog.grpc.pb.h"
+#include "server/lot/catalog.h"
+#include "server/rpc/blocking_pool.h"
+#include "server/rpc/front_desk.h"
+
+namespace assay::rpc {
+
+// What GetServer tells, besides the caller's own grants.
+struct ServerFacts {
+  std::string version;
+  bool production = false;
+  Bytes image_certificate;  // DER
+};
+
+class CatalogService final : public v1::CatalogService::CallbackService {
+ public:
+  CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
+                 ServerFacts facts);
+
+  grpc::ServerUnaryReactor* ApplyProduct(grpc::CallbackServerContext* context,
+                                         const v1::ApplyProductRequest* request,
+                                         v1::Product* response) override;
+  grpc::ServerUnaryReactor* GetProduct(grpc::CallbackServerContext* context,
+                                       const v1::GetProductRequest* request,
+                                       v1::Product* response) override;
+  grpc::ServerUnaryReactor* ListProducts(grpc::CallbackServerContext* context,
+                                         const v1::ListProductsRequest* request,
+                                         v1::ListProductsResponse* response) override;
+  grpc::ServerUnaryReactor* OpenLot(grpc::CallbackServerContext* context,
+                                    const v1::OpenLotRequest* request, v1::Lot* response) override;
+  grpc::ServerUnaryReactor* RaiseLot(grpc::CallbackServerContext* context,
+                                     const v1::RaiseLotRequest* request,
+                                     v1::Lot* response) override;
+  grpc::ServerUnaryReactor* CloseLot(grpc::CallbackServerContext* context,
+                                     const v1::CloseLotRequest* request,
+                                     v1::Lot* response) override;
+  grpc::ServerUnaryReactor* GetLot(grpc::CallbackServerContext* context,
+                                   const v1::GetLotRequest* request, v1::Lot* response) override;
+  grpc::ServerUnaryReactor* ListLots(grpc::CallbackServerContext* context,
+                                     const v1::ListLotsRequest* request,
+                                     v1::ListLotsResponse* response) override;
+  grpc::ServerUnaryReactor* GetServer(grpc::CallbackServerContext* context,
+                                      const v1::GetServerRequest* request,
+                                      v1::Server* response) override;
+
+ private:
+  const FrontDesk& desk_;
+  BlockingPool& pool_;
+  lot::Catalog& catalog_;
+  const ServerFacts facts_;
+};
+
+}  // namespace assay::rpc

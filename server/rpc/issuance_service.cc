@@ -1,0 +1,100 @@
+#include "server/rpc/issuance_service.h"
+
+#include <utility>
+
+#include "base/refusal.h"
+#include "server/rpc/issue_stream.h"
+
+namespace assay::rpc {
+
+IssuanceCalls IssuanceCalls::To(issue::Pipeline& pipeline) {
+  return {
+      [&pipeline](const access::Caller& caller, v1::IssueRequest request, Deadline deadline,
+                  issue::Pipeline::Done done) {
+        pipeline.Submit(caller, std::move(request), deadline, std::move(done));
+      },
+      [&pipeline](const access::Caller& caller, v1::GetSealedRequest request, Deadline deadline,
+                  issue::Pipeline::Done done) {
+        pipeline.Fetch(caller, std::move(request), deadline, std::move(done));
+      },
+      [&pipeline](const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline,
+                  issue::Pipeline::ConfirmDone done) {
+        pipeline.Confirm(caller, std::move(request), deadline, std::move(done));
+      },
+  };
+}
+
+IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls)
+    : desk_(desk), calls_(std::move(calls)) {}
+
+IssuanceService::~IssuanceService() = default;
+
+namespace {
+
+// Admits, hands the request on, and answers on whichever thread brings the result.
+template <class Request, class Response, class Submit>
+grpc::ServerUnaryReactor* Hand(const FrontDesk& desk, grpc::CallbackServerContext* context,
+                               std::string_view method, const Request& request, Response* response,
+                               const Submit& submit) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  std::shared_ptr<Call> call = desk.Admit(*context, method);
+  call->About(request.ticket(), request.lot());
+  if (!call->admitted().ok()) {
+    reactor->Finish(call->End(call->admitted()));
+    return reactor;
+  }
+  submit(call->caller(), request, call->deadline(),
+         [reactor, call, response](absl::StatusOr<Response> result) {
+           if (result.ok()) *response = *std::move(result);
+           reactor->Finish(call->End(result.status()));
+         });
+  return reactor;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* IssuanceService::Issue(grpc::CallbackServerContext* context,
+                                                 const v1::IssueRequest* request,
+                                                 v1::IssueResponse* response) {
+  return Hand(desk_, context, "assay.v1.IssuanceService/Issue", *request, response, calls_.issue);
+}
+
+grpc::ServerUnaryReactor* IssuanceService::GetSealed(grpc::CallbackServerContext* context,
+                                                     const v1::GetSealedRequest* request,
+                                                     v1::IssueResponse* response) {
+  return Hand(desk_, context, "assay.v1.IssuanceService/GetSealed", *request, response,
+              calls_.fetch);
+}
+
+grpc::ServerUnaryReactor* IssuanceService::Confirm(grpc::CallbackServerContext* context,
+                                                   const v1::ConfirmRequest* request,
+                                                   v1::ConfirmResponse* response) {
+  return Hand(desk_, context, "assay.v1.IssuanceService/Confirm", *request, response,
+              calls_.confirm);
+}
+
+grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse>* IssuanceService::IssueStream(
+    grpc::CallbackServerContext* context) {
+  // The service's lock is held over a stream's Drain, so a stream cannot go away under it: OnDone
+  // waits here.
+  auto* stream = new class IssueStream(desk_, calls_, context, [this](class IssueStream* gone) {
+    const std::lock_guard lock(mutex_);
+    streams_.erase(gone);
+  });
+  const std::lock_guard lock(mutex_);
+  streams_.insert(stream);
+  if (draining_) {
+    stream->Drain();
+  } else {
+    stream->Start();
+  }
+  return stream;
+}
+
+void IssuanceService::Drain() {
+  const std::lock_guard lock(mutex_);
+  draining_ = true;
+  for (class IssueStream* stream : streams_) stream->Drain();
+}
+
+}  // namespace assay::rpc

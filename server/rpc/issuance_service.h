@@ -1,0 +1,59 @@
+// assay.v1.IssuanceService over the pipeline.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "assay/v1/issuance.grpc.pb.h"
+#include "server/issue/pipeline.h"
+#include "server/rpc/front_desk.h"
+
+namespace assay::rpc {
+
+class IssueStream;
+
+// The pipeline as the service sees it; tests put their own in its place.
+struct IssuanceCalls {
+  std::function<void(const access::Caller&, v1::IssueRequest, Deadline, issue::Pipeline::Done)>
+      issue;
+  std::function<void(const access::Caller&, v1::GetSealedRequest, Deadline, issue::Pipeline::Done)>
+      fetch;
+  std::function<void(const access::Caller&, v1::ConfirmRequest, Deadline,
+                     issue::Pipeline::ConfirmDone)>
+      confirm;
+
+  static IssuanceCalls To(issue::Pipeline& pipeline);
+};
+
+// Never blocks a gRPC thread. Outlives the server that serves it.
+class IssuanceService final : public v1::IssuanceService::CallbackService {
+ public:
+  IssuanceService(const FrontDesk& desk, IssuanceCalls calls);
+  ~IssuanceService() override;
+
+  grpc::ServerUnaryReactor* Issue(grpc::CallbackServerContext* context,
+                                  const v1::IssueRequest* request,
+                                  v1::IssueResponse* response) override;
+  grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse>* IssueStream(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* GetSealed(grpc::CallbackServerContext* context,
+                                      const v1::GetSealedRequest* request,
+                                      v1::IssueResponse* response) override;
+  grpc::ServerUnaryReactor* Confirm(grpc::CallbackServerContext* context,
+                                    const v1::ConfirmRequest* request,
+                                    v1::ConfirmResponse* response) override;
+
+  // Streams read no further, answer what they have read, and end with DRAINING. New streams too.
+  void Drain();
+
+ private:
+  const FrontDesk& desk_;
+  const IssuanceCalls calls_;
+  std::mutex mutex_;
+  bool draining_ = false;
+  std::set<class IssueStream*> streams_;
+};
+
+}  // namespace assay::rpc

@@ -1,0 +1,153 @@
+#include "server/rpc/issue_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/refusal.h"
+#include "server/rpc/error_map.h"
+
+namespace assay::rpc {
+namespace {
+
+constexpr std::string_view kMethod = "assay.v1.IssuanceService/IssueStream";
+
+}  // namespace
+
+IssueStream::IssueStream(const FrontDesk& desk, const IssuanceCalls& calls,
+                         grpc::CallbackServerContext* context, Gone gone)
+    : desk_(desk),
+      calls_(calls),
+      context_(context),
+      gone_(std::move(gone)),
+      call_(desk.Admit(*context, kMethod)),
+      limit_(static_cast<size_t>(std::max(1, desk.limits()->stream_in_flight))) {
+  end_ = call_->admitted();
+  read_ended_ = !end_.ok();
+}
+
+void IssueStream::Start() {
+  std::unique_lock lock(mutex_);
+  const Next next = DecideLocked();
+  lock.unlock();
+  Do(next);
+}
+
+void IssueStream::Drain() {
+  std::unique_lock lock(mutex_);
+  if (finished_ || broken_) return;
+  // A read under way cannot be taken back: it ends when the client sends, or when the server cuts
+  // the stream off. Finish is therefore allowed while it is open (DecideLocked).
+  if (end_.ok())
+    end_ = Refuse(Reason::DRAINING, "this replica is shutting down; open a new stream");
+  read_ended_ = true;
+  const Next next = DecideLocked();
+  lock.unlock();
+  Do(next);
+}
+
+IssueStream::Next IssueStream::DecideLocked() {
+  Next next;
+  if (finished_) return next;
+  if (!read_ended_ && !reading_ && in_flight_ + answers_.size() < limit_) {
+    reading_ = true;
+    next.read = true;
+  }
+  if (!writing_ && !answers_.empty()) {
+    writing_ = true;
+    next.write = true;
+  }
+  if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_) {
+    finished_ = true;
+    next.finish = true;
+  }
+  return next;
+}
+
+void IssueStream::Do(Next next) {
+  // With both to start, the write that is not yet started keeps the stream alive over the read.
+  if (next.read) StartRead(&request_);
+  if (next.write) StartWrite(&answers_.front());
+  if (next.finish) Finish(call_->End(end_));
+}
+
+void IssueStream::OnReadDone(bool ok) {
+  std::unique_lock lock(mutex_);
+  reading_ = false;
+  if (!ok || read_ended_) {
+    read_ended_ = true;
+    const Next next = DecideLocked();
+    lock.unlock();
+    Do(next);
+    return;
+  }
+  ++in_flight_;
+  v1::IssueRequest request = std::move(request_);
+  request_.Clear();
+  lock.unlock();
+
+  std::string ticket = request.ticket();
+  std::shared_ptr<Call> item = desk_.AdmitItem(*call_, context_->deadline(), kMethod);
+  item->About(ticket, request.lot());
+  if (!item->admitted().ok()) {
+    Answer(item, std::move(ticket), item->admitted());
+  } else {
+    calls_.issue(item->caller(), std::move(request), item->deadline(),
+                 [this, item, ticket](absl::StatusOr<v1::IssueResponse> result) mutable {
+                   Answer(item, std::move(ticket), std::move(result));
+                 });
+  }
+}
+
+void IssueStream::Answer(const std::shared_ptr<Call>& item, std::string ticket,
+                         absl::StatusOr<v1::IssueResponse> result) {
+  item->End(result.status());
+  v1::IssueStreamResponse answer;
+  answer.set_ticket(std::move(ticket));
+  if (result.ok()) {
+    *answer.mutable_issued() = *std::move(result);
+  } else {
+    *answer.mutable_refused() = ToStreamRefusal(result.status());
+  }
+  std::unique_lock lock(mutex_);
+  --in_flight_;
+  // After a broken write nobody listens; the identity stays sealed and the line asks again by its
+  // ticket.
+  if (!broken_) answers_.push_back(std::move(answer));
+  const Next next = DecideLocked();
+  lock.unlock();
+  Do(next);
+}
+
+void IssueStream::OnWriteDone(bool ok) {
+  std::unique_lock lock(mutex_);
+  writing_ = false;
+  if (ok) {
+    answers_.pop_front();
+  } else {
+    broken_ = true;
+    read_ended_ = true;
+    answers_.clear();
+  }
+  const Next next = DecideLocked();
+  lock.unlock();
+  Do(next);
+}
+
+void IssueStream::OnCancel() {
+  std::unique_lock lock(mutex_);
+  if (end_.ok()) end_ = absl::CancelledError("the caller has gone");
+  broken_ = true;
+  read_ended_ = true;
+  // The write under way owns the front until OnWriteDone.
+  if (!writing_) answers_.clear();
+  const Next next = DecideLocked();
+  lock.unlock();
+  Do(next);
+}
+
+void IssueStream::OnDone() {
+  gone_(this);
+  delete this;
+}
+
+}  // namespace assay::rpc

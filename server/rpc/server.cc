@@ -1,0 +1,74 @@
+#include "server/rpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server_builder.h>
+
+#include "base/refusal.h"
+
+namespace assay::rpc {
+
+const std::vector<std::string>& ServiceNames() {
+  static const std::vector<std::string> names = {
+      "assay.v1.IssuanceService", "assay.v1.CatalogService", "assay.v1.AuthorityService",
+      "assay.v1.AuditService"};
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const ServerOptions& options, const std::vector<grpc::Service*>& services) {
+  // Both are registries of gRPC's own, read when a server is built.
+  static const bool plugins = [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    return true;
+  }();
+  static_cast<void>(plugins);
+
+  std::unique_ptr<RpcServer> made(new RpcServer());
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.listen, options.credentials, &made->port_);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
+  builder.SetMaxSendMessageSize(options.max_send_bytes);
+  grpc::ResourceQuota quota("assay");
+  quota.Resize(options.memory_quota_bytes);
+  builder.SetResourceQuota(quota);
+  // Two daemons on one port would share its callers at random.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(
+      GRPC_ARG_MAX_CONNECTION_AGE_MS,
+      static_cast<int>(
+          std::chrono::duration_cast<std::chrono::milliseconds>(options.connection_age).count()));
+  made->server_ = builder.BuildAndStart();
+  if (made->server_ == nullptr || made->port_ == 0) {
+    return RefuseField(Reason::FIELD_NOT_ALLOWED, "listen", options.listen,
+                       "the address cannot be listened on");
+  }
+  made->SetServing(false);
+  return made;
+}
+
+RpcServer::~RpcServer() {
+  if (server_ != nullptr) Shutdown(std::chrono::milliseconds(0));
+}
+
+void RpcServer::SetServing(bool serving) {
+  grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+  if (health == nullptr) return;
+  health->SetServingStatus(serving);
+  for (const std::string& name : ServiceNames()) health->SetServingStatus(name, serving);
+}
+
+void RpcServer::Shutdown(std::chrono::milliseconds grace) {
+  server_->Shutdown(std::chrono::system_clock::now() + grace);
+  server_->Wait();
+}
+
+}  // namespace assay::rpc
