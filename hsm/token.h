@@ -26,10 +26,10 @@ enum class KeyPurpose {
 };
 
 struct KeyDescription {
-  std::string label;
-  Bytes id;  // CKA_ID
+  std::string label{};
+  Bytes id{};  // CKA_ID
   KeyPurpose purpose = KeyPurpose::kSigning;
-  std::optional<PublicPoint> public_point;  // signing keys
+  std::optional<PublicPoint> public_point{};  // signing keys
   bool sensitive = false;
   bool extractable = true;
   bool never_extractable = false;
@@ -40,17 +40,17 @@ struct KeyDescription {
   bool derive = false;
   bool encrypt = false;
   bool wrap = false;
-  std::optional<bool> modifiable;  // nothing where the token does not tell
+  std::optional<bool> modifiable{};  // nothing where the token does not tell
 };
 
 struct TokenDescription {
-  std::string label;
-  std::string serial;
-  std::string manufacturer;
-  std::string model;
-  std::string firmware;
-  std::string hardware;
-  std::string module;
+  std::string label{};
+  std::string serial{};
+  std::string manufacturer{};
+  std::string model{};
+  std::string firmware{};
+  std::string hardware{};
+  std::string module{};
 };
 
 // Thread-safe. Calls may take as long as the device takes: whoever has a deadline goes through

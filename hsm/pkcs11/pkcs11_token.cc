@@ -201,8 +201,11 @@ class Pkcs11Token final : public hsm::Token {
       CK_RV rv = session.ck->C_EncryptInit(session.handle, &mechanism, key.handle);
       if (rv != CKR_OK) return Step::Fault("C_EncryptInit", rv);
       CK_ULONG size = sealed.size() - kNonceBytes;
-      rv = session.ck->C_Encrypt(session.handle, const_cast<uint8_t*>(plaintext.data()),
-                                 plaintext.size(), sealed.data() + kNonceBytes, &size);
+      // Some modules take a null pointer for a fault even where there is nothing to read.
+      uint8_t nothing = 0;
+      uint8_t* plain = plaintext.empty() ? &nothing : const_cast<uint8_t*>(plaintext.data());
+      rv = session.ck->C_Encrypt(session.handle, plain, plaintext.size(),
+                                 sealed.data() + kNonceBytes, &size);
       if (rv != CKR_OK) return Step::Fault("C_Encrypt", rv);
       if (size == sealed.size() - kNonceBytes) return Step::Done();
       return Step::Refused(Refuse(Reason::HSM_UNAVAILABLE, "C_Encrypt gave another length"));
