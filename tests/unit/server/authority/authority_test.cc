@@ -45,7 +45,9 @@ class AuthorityTest : public testing::Test {
   }
 
   Authority Make(bool production = false, std::vector<Bytes> trusted = {}) {
-    AuthorityOptions options{.production = production, .trusted_paas = std::move(trusted)};
+    AuthorityOptions options;
+    options.production = production;
+    options.trusted_paas = std::move(trusted);
     if (!production) {
       options.sandbox_paa_key = std::string(kSandboxPaaKey);
       options.sandbox_paa_certificate = sandbox_.paa_certificate;
