@@ -39,7 +39,7 @@ absl::StatusOr<Extension> ReadExtension(DerReader& list) {
   if (!oid.ok()) return oid.status();
   extension.oid = *oid;
   if (fields->PeekTag() == kDerBoolean) {
-    absl::StatusOr<bool> critical = DecodeDerBoolean(*fields->Expect(kDerBoolean));
+    absl::StatusOr<bool> critical = fields->ReadBoolean();
     if (!critical.ok()) return critical.status();
     extension.critical = *critical;
   }
@@ -94,9 +94,7 @@ absl::Status Certificate::ReadTbs(ByteView tbs_content) {
   if (tbs.PeekTag() == DerContextConstructed(0)) {
     absl::StatusOr<DerReader> version = tbs.Enter(DerContextConstructed(0));
     if (!version.ok()) return version.status();
-    absl::StatusOr<ByteView> number = version->Expect(kDerInteger);
-    if (!number.ok()) return number.status();
-    absl::StatusOr<uint64_t> value = DecodeDerUint64(*number);
+    absl::StatusOr<uint64_t> value = version->ReadUint64();
     if (!value.ok()) return value.status();
     ASSAY_RETURN_IF_ERROR(version->Finish());
     if (*value > 2) return Malformed("a version above v3");
@@ -228,12 +226,12 @@ absl::StatusOr<std::optional<BasicConstraints>> Certificate::basic_constraints()
   ASSAY_RETURN_IF_ERROR(outer.Finish());
   BasicConstraints constraints;
   if (fields->PeekTag() == kDerBoolean) {
-    absl::StatusOr<bool> ca = DecodeDerBoolean(*fields->Expect(kDerBoolean));
+    absl::StatusOr<bool> ca = fields->ReadBoolean();
     if (!ca.ok()) return ca.status();
     constraints.ca = *ca;
   }
   if (fields->PeekTag() == kDerInteger) {
-    absl::StatusOr<uint64_t> path_len = DecodeDerUint64(*fields->Expect(kDerInteger));
+    absl::StatusOr<uint64_t> path_len = fields->ReadUint64();
     if (!path_len.ok()) return path_len.status();
     if (*path_len > 255) return Malformed("a path length above 255");
     constraints.path_len = static_cast<uint32_t>(*path_len);

@@ -96,6 +96,18 @@ absl::StatusOr<DerReader> DerReader::Enter(uint8_t tag) {
   return DerReader(*content);
 }
 
+absl::StatusOr<bool> DerReader::ReadBoolean() {
+  absl::StatusOr<ByteView> content = Expect(kDerBoolean);
+  if (!content.ok()) return content.status();
+  return DecodeDerBoolean(*content);
+}
+
+absl::StatusOr<uint64_t> DerReader::ReadUint64() {
+  absl::StatusOr<ByteView> content = Expect(kDerInteger);
+  if (!content.ok()) return content.status();
+  return DecodeDerUint64(*content);
+}
+
 absl::Status DerReader::Finish() const {
   return rest_.empty() ? absl::OkStatus() : Malformed("bytes follow the last element");
 }

@@ -53,6 +53,9 @@ class DerReader {
   // The next element's content when its tag is `tag`; a refusal otherwise.
   absl::StatusOr<ByteView> Expect(uint8_t tag);
   absl::StatusOr<DerReader> Enter(uint8_t tag);
+  // The next element as a BOOLEAN, or as an INTEGER of 0..2^64-1.
+  absl::StatusOr<bool> ReadBoolean();
+  absl::StatusOr<uint64_t> ReadUint64();
   // Refuses when bytes are left on this level.
   absl::Status Finish() const;
 

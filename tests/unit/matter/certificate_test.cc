@@ -168,6 +168,7 @@ TEST(CertificateChain, AnIssuerSignsOnlyWithinItsValidity) {
   ASSAY_NEED_VECTORS();
   const auto cases = ReadVectorJson("issuance_time_cases.json");
   for (const auto& c : cases["cases"]) {
+    if (c["candidate"].is_null() || c["issuer"].is_null()) continue;
     const bool valid = WasValidAtIssuance(ReadVectorCertificate(c["candidate"]),
                                           ReadVectorCertificate(c["issuer"]));
     EXPECT_EQ(valid, c["expect"] == "ok") << c.dump();

@@ -94,7 +94,7 @@ TEST(Ecdsa, SignaturesTurnBetweenRawAndDer) {
   raw[32] = 0x80;
   const Bytes der = SignatureToDer(raw);
   EXPECT_EQ(ToHex(der), "3026020101022100" + std::string("80") + std::string(62, '0'));
-  EXPECT_EQ(Bytes(SignatureFromDer(der)->begin(), SignatureFromDer(der)->end()), raw);
+  EXPECT_EQ(ToBytes(*SignatureFromDer(der)), raw);
   EXPECT_FALSE(SignatureFromDer(Hex("3006020101020101"
                                     "00"))
                    .ok());
