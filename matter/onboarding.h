@@ -48,6 +48,7 @@ struct PayloadExtension {
     return !serial_number && !spake2p && !device_count && !commissioning_timeout_s &&
            vendor.empty();
   }
+  bool operator==(const PayloadExtension&) const = default;
 };
 
 struct SetupPayload {
@@ -58,7 +59,9 @@ struct SetupPayload {
   uint8_t discovery = 0;
   uint16_t discriminator = 0;
   uint32_t passcode = 0;
-  PayloadExtension extension;
+  PayloadExtension extension = {};
+
+  bool operator==(const SetupPayload&) const = default;
 };
 
 // Whether a label may carry `payload`: version 0, vendor id 0 or 1..0xFFF4, product id 0 only with

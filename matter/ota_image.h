@@ -12,7 +12,8 @@
 
 namespace assay::matter {
 
-// IANA named information hash ids. Truncated SHA-256 (2..6) is read but never written.
+// IANA named information hash ids. Truncated SHA-256 (2..6) and SHA3-224 are read, but not written,
+// as the ledger does not know them.
 enum class OtaDigest : uint8_t {
   kSha256 = 1,
   kSha384 = 7,
@@ -27,10 +28,10 @@ struct OtaHeader {
   uint16_t vendor_id = 0;
   uint16_t product_id = 0;
   uint32_t software_version = 0;
-  std::string software_version_string;  // 1..64 bytes
-  std::optional<uint32_t> min_applicable_version;
-  std::optional<uint32_t> max_applicable_version;
-  std::optional<std::string> release_notes_url;  // https, at most 256 bytes
+  std::string software_version_string = {};  // 1..64 bytes
+  std::optional<uint32_t> min_applicable_version = {};
+  std::optional<uint32_t> max_applicable_version = {};
+  std::optional<std::string> release_notes_url = {};  // https, at most 256 bytes
   OtaDigest digest_type = OtaDigest::kSha256;
 };
 

@@ -31,10 +31,10 @@ std::vector<Pbkdf2Kernel> RunnablePbkdf2Kernels();
 // One key to be derived. `key` is filled; its size is free, a multiple of 32 wastes nothing.
 // `iterations` is at least 1. The spans must stay alive over the call.
 struct Pbkdf2Job {
-  ByteView password;
-  ByteView salt;
+  ByteView password = {};
+  ByteView salt = {};
   uint32_t iterations = 1;
-  std::span<uint8_t> key;
+  std::span<uint8_t> key = {};
 };
 
 // The kernel that carries the bulk of `jobs` keys of three blocks. ASSAY_PBKDF2_KERNEL, read once,

@@ -25,7 +25,9 @@ inline constexpr uint32_t kMaxIterations = 100000;
 // Both are public: the device tells them to whoever starts a PASE session.
 struct Spake2pParameters {
   uint32_t iterations = 0;
-  Bytes salt;
+  Bytes salt = {};
+
+  bool operator==(const Spake2pParameters&) const = default;
 };
 
 // FIELD_OUT_OF_RANGE on "<prefix>iterations" or "<prefix>salt" outside the limits above.
@@ -39,9 +41,9 @@ Bytes DrawSalt(Random& random, size_t size = kMaxSaltSize);
 // searched from it. One VerifierJob is touched by one thread only.
 struct VerifierJob {
   uint32_t passcode = 0;
-  Spake2pParameters parameters;
-  SecretBytes verifier;
-  absl::Status status;
+  Spake2pParameters parameters = {};
+  SecretBytes verifier = {};
+  absl::Status status = {};
 };
 
 // Makes all verifiers on the calling thread; the more jobs come at once the cheaper each is (see
