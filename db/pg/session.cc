@@ -1,0 +1,150 @@
+#include "db/pg/session.h"
+
+#include <sys/socket.h>
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/secret.h"
+
+namespace assay::pg {
+namespace {
+
+std::string FirstLine(const char* text) {
+  const std::string_view all = text == nullptr ? "" : text;
+  return std::string(all.substr(0, all.find('\n')));
+}
+
+std::string ReadPassword(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  if (!file || !std::getline(file, line)) {
+    throw pqxx::broken_connection(absl::StrCat("the password file ", path, " cannot be read"));
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  return line;
+}
+
+void NoteWarning(void* session, const PGresult* notice) {
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity != nullptr && std::string_view(severity) == "WARNING") {
+    static_cast<Session*>(session)->warned = true;
+  }
+}
+
+}  // namespace
+
+Connector::Connector(const PgOptions& options) : connectionpolicy(""), options_(options) {}
+
+Connector::handle Connector::do_startconnect(handle original) {
+  if (original != nullptr) return original;
+  const std::string connect_timeout = std::to_string(options_.connect_timeout.count());
+  const std::string user_timeout = std::to_string(options_.call_timeout.count());
+  std::string password;
+  if (!options_.password_file.empty()) password = ReadPassword(options_.password_file);
+  // What comes before dbname is a default the DSN may change; the password file has the last word.
+  const char* const keys[] = {"connect_timeout",
+                              "keepalives",
+                              "keepalives_idle",
+                              "keepalives_interval",
+                              "keepalives_count",
+                              "tcp_user_timeout",
+                              "fallback_application_name",
+                              "dbname",
+                              "client_encoding",
+                              password.empty() ? nullptr : "password",
+                              nullptr};
+  const char* const values[] = {connect_timeout.c_str(),
+                                "1",
+                                "10",
+                                "5",
+                                "3",
+                                user_timeout.c_str(),
+                                "assayd",
+                                options_.dsn.c_str(),
+                                "UTF8",
+                                password.c_str(),
+                                nullptr};
+  raw_ = PQconnectdbParams(keys, values, /*expand_dbname=*/1);
+  WipeText(password);
+  if (raw_ == nullptr) throw std::bad_alloc();
+  if (PQstatus(raw_) != CONNECTION_OK) {
+    const std::string why = FirstLine(PQerrorMessage(raw_));
+    PQfinish(raw_);
+    raw_ = nullptr;
+    throw pqxx::broken_connection(why);
+  }
+  return raw_;
+}
+
+Session::Session(const PgOptions& options) : connection_base(connector_), connector_(options) {
+  init();
+  // Repairs are ours: a connection libpqxx reopened by itself would have lost its settings and
+  // statements.
+  inhibit_reactivation(true);
+  PQsetNoticeReceiver(connector_.raw(), &NoteWarning, this);
+  const auto timeout = options.statement_timeout.count();
+  // Every statement of the store reads or writes by index. The planner must not learn otherwise
+  // from tables that were empty when it last looked, and then scan them at a hundred thousand rows.
+  // A weaker synchronous_commit than "on" would break the promise that a sealed identity is
+  // durable.
+  RunScript(absl::StrCat(
+      "SET statement_timeout = ", timeout, "; SET lock_timeout = ", timeout,
+      "; SET idle_in_transaction_session_timeout = ", options.call_timeout.count(),
+      "; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit "
+      "= off",
+      "; SELECT set_config('synchronous_commit', 'on', false) "
+      "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"));
+}
+
+Session::~Session() { close(); }
+
+void Session::Check(PGresult* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return;
+  if (PQstatus(connector_.raw()) == CONNECTION_BAD) {
+    throw pqxx::broken_connection(FirstLine(PQerrorMessage(connector_.raw())));
+  }
+  // The primary message only: the detail of a broken constraint quotes the row.
+  const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  throw pqxx::sql_error(primary == nullptr ? FirstLine(PQresultErrorMessage(result)) : primary, "",
+                        PQresultErrorField(result, PG_DIAG_SQLSTATE));
+}
+
+Rows Session::Run(const Statement& statement, const Params& params) {
+  PGconn* const raw = connector_.raw();
+  if (!prepared_.contains(std::string_view(statement.name))) {
+    Rows made(PQprepare(raw, statement.name, statement.sql, 0, nullptr));
+    Check(made.raw());
+    prepared_.insert(statement.name);
+  }
+  const auto count = static_cast<size_t>(params.size());
+  std::vector<const char*> values(count);
+  std::vector<int> lengths(count);
+  const std::vector<int> formats(count, 1);
+  for (size_t i = 0; i < count; ++i) {
+    values[i] = params.nulls()[i] ? nullptr : params.values()[i].data();
+    lengths[i] = static_cast<int>(params.values()[i].size());
+  }
+  Rows rows(PQexecPrepared(raw, statement.name, params.size(), values.data(), lengths.data(),
+                           formats.data(), /*resultFormat=*/1));
+  Check(rows.raw());
+  return rows;
+}
+
+void Session::RunScript(const std::string& sql) {
+  const Rows rows(PQexec(connector_.raw(), sql.c_str()));
+  Check(rows.raw());
+}
+
+bool Session::Usable() const {
+  return !cut_ && PQstatus(connector_.raw()) == CONNECTION_OK &&
+         PQtransactionStatus(connector_.raw()) == PQTRANS_IDLE;
+}
+
+void Session::Cut() {
+  cut_ = true;
+  ::shutdown(PQsocket(connector_.raw()), SHUT_RDWR);
+}
+
+}  // namespace assay::pg
