@@ -23,8 +23,9 @@ std::string_view RoleName(Role role);
 
 // The grants of one caller, fixed for the length of a call.
 struct Caller {
-  std::string uri;   // URI SAN of the certificate
-  std::string line;  // the line's name: stations of one line share it; the uri when the grant names none
+  std::string uri;  // URI SAN of the certificate
+  std::string
+      line;  // the line's name: stations of one line share it; the uri when the grant names none
   std::set<Role> roles;
   std::vector<std::string> factories;  // "*" for all
   std::vector<std::string> lots;       // names; "*" for all of the factories above
@@ -32,8 +33,8 @@ struct Caller {
   bool Has(Role role) const { return roles.contains(role); }
   // ROLE_MISSING names the role.
   absl::Status CheckRole(Role role) const;
-  // Granted by factory and by lot; LOT_NOT_GRANTED otherwise. The same answer for a lot that is not there, so
-  // that a line cannot find out another factory's lots.
+  // Granted by factory and by lot; LOT_NOT_GRANTED otherwise. The same answer for a lot that is not
+  // there, so that a line cannot find out another factory's lots.
   absl::Status CheckLot(std::string_view factory, std::string_view lot) const;
 };
 

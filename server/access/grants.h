@@ -31,7 +31,8 @@ class GrantList {
  public:
   GrantList() = default;
   explicit GrantList(std::vector<Grant> grants) : grants_(std::move(grants)) {}
-  // The exact grant, or the one with the longest matching prefix. CALLER_UNKNOWN where none matches.
+  // The exact grant, or the one with the longest matching prefix. CALLER_UNKNOWN where none
+  // matches.
   absl::StatusOr<Caller> Find(std::string_view uri) const;
   const std::vector<Grant>& grants() const { return grants_; }
 
@@ -39,10 +40,12 @@ class GrantList {
   std::vector<Grant> grants_;
 };
 
-// Thread-safe. A call keeps the Caller it was given; a call that begins after Replace sees the new list.
+// Thread-safe. A call keeps the Caller it was given; a call that begins after Replace sees the new
+// list.
 class Grants {
  public:
-  explicit Grants(GrantList list = {}) : list_(std::make_shared<const GrantList>(std::move(list))) {}
+  explicit Grants(GrantList list = {})
+      : list_(std::make_shared<const GrantList>(std::move(list))) {}
   void Replace(GrantList list) { list_.store(std::make_shared<const GrantList>(std::move(list))); }
   absl::StatusOr<Caller> FindCaller(std::string_view uri) const { return list_.load()->Find(uri); }
   // Changes whenever the list is replaced: long calls compare it to see whether to look again.
