@@ -489,4 +489,16 @@ absl::StatusOr<std::vector<NvsEntry>> ReadPartitionCsv(std::string_view text,
   return entries;
 }
 
+absl::StatusOr<NvsEntry> ReadCsvValue(const CsvKey& key, const CsvCell& cell,
+                                      std::string_view origin, const CsvFileReader& read_file) {
+  return ValueReader(origin, read_file).Read(key, cell);
+}
+
+std::optional<CsvEncoding> CsvEncodingOf(std::string_view name) {
+  for (const EncodingName& encoding : kEncodings) {
+    if (encoding.name == name) return encoding.encoding;
+  }
+  return std::nullopt;
+}
+
 }  // namespace assay::image

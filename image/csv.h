@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,5 +85,11 @@ absl::StatusOr<std::vector<CsvUnit>> ReadCsvUnits(const std::vector<CsvKey>& sch
 absl::StatusOr<std::vector<NvsEntry>> ReadPartitionCsv(std::string_view text,
                                                        std::string_view file_name,
                                                        const CsvFileReader& read_file);
+
+// One value as a cell would give it; for values that come from elsewhere than a file. The refusal
+// names `origin`.
+absl::StatusOr<NvsEntry> ReadCsvValue(const CsvKey& key, const CsvCell& cell,
+                                      std::string_view origin, const CsvFileReader& read_file);
+std::optional<CsvEncoding> CsvEncodingOf(std::string_view name);
 
 }  // namespace assay::image

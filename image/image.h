@@ -97,6 +97,13 @@ class ImageFormat {
 const ImageFormat* FindImageFormat(std::string_view name);
 std::vector<std::string> ImageFormatNames();
 
+// A unit's name becomes file names, so it may hold nothing that a path could misread.
+absl::Status CheckUnitName(std::string_view name);
+
+// What of `content` the files of these options carry (a secure-cert image alone carries little).
+// The DAC's public key is taken from the DAC where the images name it nowhere else.
+FactoryContent ContentInImage(const FactoryContent& content, const ImageOptions& options);
+
 // Build, ReadBack and CompareFactoryContent in one: what comes out holds what went in.
 // VERIFY_FAILED else.
 absl::StatusOr<std::vector<ImageFile>> BuildProvenImage(const FactoryContent& content,
