@@ -22,7 +22,8 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-#define ASSAY_REASON_ROW(name, code, retry, text) {#name, absl::StatusCode::code, Retry::retry, text},
+#define ASSAY_REASON_ROW(name, code, retry, text) \
+  {#name, absl::StatusCode::code, Retry::retry, text},
     ASSAY_REASONS(ASSAY_REASON_ROW)
 #undef ASSAY_REASON_ROW
 };
@@ -80,11 +81,13 @@ absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_vi
                          absl::string_view rule) {
   const std::string message = value.empty() ? absl::StrCat(field, ": ", rule)
                                             : absl::StrCat(field, ": ", rule, " (got ", value, ")");
-  return Make(RowOf(reason).code, message,
-              {reason, std::string(field), std::string(value), std::string(rule), UsualDelay(reason)});
+  return Make(
+      RowOf(reason).code, message,
+      {reason, std::string(field), std::string(value), std::string(rule), UsualDelay(reason)});
 }
 
-absl::Status RefuseFor(Reason reason, absl::string_view message, std::chrono::milliseconds retry_after) {
+absl::Status RefuseFor(Reason reason, absl::string_view message,
+                       std::chrono::milliseconds retry_after) {
   return Make(RowOf(reason).code, message, {reason, "", "", "", retry_after});
 }
 
@@ -95,7 +98,8 @@ std::optional<Refusal> RefusalOf(const absl::Status& status) {
       absl::StrSplit(std::string(*payload), absl::ByChar(kSeparator));
   int reason = 0;
   int64_t delay = -1;
-  if (parts.size() != 5 || !absl::SimpleAtoi(parts[0], &reason) || !absl::SimpleAtoi(parts[4], &delay)) {
+  if (parts.size() != 5 || !absl::SimpleAtoi(parts[0], &reason) ||
+      !absl::SimpleAtoi(parts[4], &delay)) {
     return std::nullopt;
   }
   Refusal refusal{static_cast<Reason>(reason), parts[1], parts[2], parts[3], std::nullopt};

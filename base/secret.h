@@ -10,8 +10,8 @@
 namespace assay {
 
 // Owns bytes that must not outlive their use. Moves, never copies by itself (Clone says it aloud);
-// wiped on destruction and on being assigned over. Has no stream operator and no ==, so it cannot be
-// logged or compared in variable time by accident. Not thread-safe.
+// wiped on destruction and on being assigned over. Has no stream operator and no ==, so it cannot
+// be logged or compared in variable time by accident. Not thread-safe.
 class SecretBytes {
  public:
   SecretBytes() = default;
@@ -20,7 +20,9 @@ class SecretBytes {
   explicit SecretBytes(Bytes&& bytes) : bytes_(std::move(bytes)) {}
   static SecretBytes CopyOf(ByteView bytes) { return SecretBytes(ToBytes(bytes)); }
 
-  SecretBytes(SecretBytes&& other) noexcept : bytes_(std::move(other.bytes_)) { other.bytes_.clear(); }
+  SecretBytes(SecretBytes&& other) noexcept : bytes_(std::move(other.bytes_)) {
+    other.bytes_.clear();
+  }
   SecretBytes& operator=(SecretBytes&& other) noexcept;
   SecretBytes(const SecretBytes&) = delete;
   SecretBytes& operator=(const SecretBytes&) = delete;

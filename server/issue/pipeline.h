@@ -29,19 +29,20 @@ class Observer {
   virtual ~Observer() = default;
   virtual void StepEnded(Step step, std::chrono::nanoseconds took) = 0;
   // `status` OK for an identity given; sealed_before when it existed already.
-  virtual void Finished(const absl::Status& status, bool sealed_before, std::chrono::nanoseconds took) = 0;
+  virtual void Finished(const absl::Status& status, bool sealed_before,
+                        std::chrono::nanoseconds took) = 0;
 };
 
 struct PipelineOptions {
-  std::string instance_id;          // of this process's lease
+  std::string instance_id;  // of this process's lease
   bool production = false;
   std::string image_key = "assay-image";        // label in the token
   Bytes image_certificate;                      // DER, for that key
   std::string wrapping_key = "assay-wrapping";  // label in the token
   int crypto_threads = 2;
-  int store_threads = 2;            // how many batches may be at the database at once
-  int max_batch = 64;               // tickets in one transaction
-  int max_in_flight = 1024;         // more are refused with OVERLOADED
+  int store_threads = 2;                         // how many batches may be at the database at once
+  int max_batch = 64;                            // tickets in one transaction
+  int max_in_flight = 1024;                      // more are refused with OVERLOADED
   std::chrono::milliseconds least_deadline{20};  // less time left than this is refused
 };
 
@@ -50,24 +51,27 @@ struct PipelineCounters {
   int crypto_queued = 0;
 };
 
-// Thread-safe. Every Submit is answered exactly once, on one of the pipeline's threads or at once on the
-// caller's; the answer must not block. A call whose caller has gone still ends in a sealed or a voided attempt.
+// Thread-safe. Every Submit is answered exactly once, on one of the pipeline's threads or at once
+// on the caller's; the answer must not block. A call whose caller has gone still ends in a sealed
+// or a voided attempt.
 class Pipeline {
  public:
   using Done = std::function<void(absl::StatusOr<v1::IssueResponse>)>;
 
   Pipeline(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
-           std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock, Observer& observer,
-           PipelineOptions options);
+           std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
+           Observer& observer, PipelineOptions options);
   // Refuses what has not recorded an intent (DRAINING), finishes the rest.
   ~Pipeline();
 
   void Submit(const access::Caller& caller, v1::IssueRequest request, Deadline deadline, Done done);
   // The sealed identity of a ticket; never issues. The same refusals as Submit's step 2.
-  void Fetch(const access::Caller& caller, v1::GetSealedRequest request, Deadline deadline, Done done);
+  void Fetch(const access::Caller& caller, v1::GetSealedRequest request, Deadline deadline,
+             Done done);
 
   using ConfirmDone = std::function<void(absl::StatusOr<v1::ConfirmResponse>)>;
-  void Confirm(const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline, ConfirmDone done);
+  void Confirm(const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline,
+               ConfirmDone done);
 
   // From now on new tickets are refused with DRAINING; what is under way ends.
   void Drain();

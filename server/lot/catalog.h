@@ -27,13 +27,17 @@ class Catalog {
   Catalog(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token, Random& random,
           const Clock& clock, CatalogOptions options);
 
-  absl::StatusOr<v1::Product> ApplyProduct(const access::Caller& caller, const v1::ApplyProductRequest& request);
-  absl::StatusOr<v1::Product> GetProduct(const access::Caller& caller, const v1::GetProductRequest& request);
+  absl::StatusOr<v1::Product> ApplyProduct(const access::Caller& caller,
+                                           const v1::ApplyProductRequest& request);
+  absl::StatusOr<v1::Product> GetProduct(const access::Caller& caller,
+                                         const v1::GetProductRequest& request);
   absl::StatusOr<v1::ListProductsResponse> ListProducts(const access::Caller& caller,
                                                         const v1::ListProductsRequest& request);
   absl::StatusOr<v1::Lot> OpenLot(const access::Caller& caller, const v1::OpenLotRequest& request);
-  absl::StatusOr<v1::Lot> RaiseLot(const access::Caller& caller, const v1::RaiseLotRequest& request);
-  absl::StatusOr<v1::Lot> CloseLot(const access::Caller& caller, const v1::CloseLotRequest& request);
+  absl::StatusOr<v1::Lot> RaiseLot(const access::Caller& caller,
+                                   const v1::RaiseLotRequest& request);
+  absl::StatusOr<v1::Lot> CloseLot(const access::Caller& caller,
+                                   const v1::CloseLotRequest& request);
   absl::StatusOr<v1::Lot> GetLot(const access::Caller& caller, const v1::GetLotRequest& request);
   absl::StatusOr<v1::ListLotsResponse> ListLots(const access::Caller& caller,
                                                 const v1::ListLotsRequest& request);

@@ -1,0 +1,301 @@
+#include "server/issue/build.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/refusal.h"
+#include "matter/csr.h"
+#include "matter/lint.h"
+#include "matter/passcode.h"
+#include "matter/rotating_id.h"
+#include "matter/spake2p.h"
+#include "server/issue/device_key.h"
+#include "server/issue/given_dac.h"
+
+namespace assay::issue {
+namespace {
+
+using matter::SdkDefaults;
+
+SdkDefaults DefaultsFor(bool production) {
+  return production ? SdkDefaults::kExcluded : SdkDefaults::kAllowed;
+}
+
+absl::Status NotAllowed(absl::string_view field, absl::string_view rule) {
+  return RefuseField(Reason::FIELD_NOT_ALLOWED, field, "", rule);
+}
+
+bool HasLineValues(const v1::DeviceValues& values) {
+  return values.has_passcode() || values.has_discriminator() || !values.salt().empty() ||
+         !values.verifier().empty() || !values.rotating_id().empty() || values.extra_size() > 0;
+}
+
+absl::Status CheckAttestationFields(const v1::IssueRequest& request, v1::Attestation attestation) {
+  const bool csr = attestation == v1::ATTESTATION_CSR;
+  if (csr && request.csr().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "csr", "",
+                       "the product's devices make their own keys");
+  }
+  if (!csr && !request.csr().empty()) {
+    return NotAllowed("csr", "the product's attestation is not CSR");
+  }
+  const bool given = attestation == v1::ATTESTATION_GIVEN;
+  if (given && request.given_dac().certificate().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "given_dac.certificate", "",
+                       "the product's certificates are made elsewhere");
+  }
+  if (!given && request.has_given_dac()) {
+    return NotAllowed("given_dac", "the product's attestation is not GIVEN");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& spec,
+                         bool production) {
+  const SdkDefaults defaults = DefaultsFor(production);
+  if (!spec.values_from_line() && HasLineValues(values)) {
+    return NotAllowed("values",
+                      "the product does not take values from the line (values_from_line)");
+  }
+  if (values.serial_number().size() > matter::kMaxSerialNumberSize) {
+    return RefuseField(Reason::FIELD_TOO_LONG, "values.serial_number", "", "must be 1 to 32 bytes");
+  }
+  if (values.has_passcode()) {
+    ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(values.passcode(), "values.passcode", defaults));
+  }
+  if (values.has_discriminator()) {
+    ASSAY_RETURN_IF_ERROR(
+        matter::CheckDiscriminator(values.discriminator(), "values.discriminator", defaults));
+  }
+  if (spec.dynamic_passcode() && (values.has_passcode() || !values.verifier().empty())) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "values.passcode", "",
+                       "the product's devices make their own passcodes (dynamic_passcode)");
+  }
+  if (!values.salt().empty()) {
+    ASSAY_RETURN_IF_ERROR(matter::CheckParameters(
+        {lot::IterationsOf(spec), ToBytes(AsBytes(values.salt()))}, "values."));
+  }
+  if (!values.verifier().empty() && (values.salt().empty() || !values.has_passcode())) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "values.verifier", "",
+                       "comes together with the salt and the passcode it was made from");
+  }
+  if (!values.rotating_id().empty()) {
+    if (!spec.rotating_id().enabled()) {
+      return NotAllowed("values.rotating_id", "the product has no rotating id");
+    }
+    ASSAY_RETURN_IF_ERROR(
+        matter::CheckUniqueId(AsBytes(values.rotating_id()), "values.rotating_id"));
+  }
+  return absl::OkStatus();
+}
+
+std::string DrawDeviceId(Random& random) {
+  Bytes bytes = random.Draw(16);
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x40);  // RFC 4122: version 4
+  bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3F) | 0x80);
+  const std::string hex = ToHex(bytes);
+  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
+                      hex.substr(16, 4), "-", hex.substr(20));
+}
+
+absl::Status FillExtra(Work& work) {
+  const auto& given = work.request.values().extra();
+  for (const v1::ExtraKey& key : work.plan->spec.extra_keys()) {
+    const auto found = std::find_if(given.begin(), given.end(), [&](const v1::ExtraValue& value) {
+      return value.namespace_() == key.namespace_() && value.key() == key.key();
+    });
+    if (found == given.end() && !key.has_value() && key.content().empty()) {
+      return RefuseField(Reason::FIELD_REQUIRED, absl::StrCat("values.extra.", key.key()), "",
+                         "the product has no value of its own for this key");
+    }
+    const bool own = found != given.end();
+    auto entry = lot::ExtraEntry(key, own ? found->value() : key.value(),
+                                 AsBytes(own ? found->content() : key.content()));
+    if (!entry.ok()) return Within("values.extra", entry.status());
+    work.extra.push_back(*std::move(entry));
+  }
+  for (const v1::ExtraValue& value : given) {
+    const auto& keys = work.plan->spec.extra_keys();
+    const bool known = std::any_of(keys.begin(), keys.end(), [&](const v1::ExtraKey& key) {
+      return value.namespace_() == key.namespace_() && value.key() == key.key();
+    });
+    if (!known) {
+      return RefuseField(Reason::FIELD_NOT_ALLOWED, "values.extra", value.key(),
+                         "is not among the product's extra keys");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeCodes(Work& work) {
+  if (work.plan->spec.dynamic_passcode()) return absl::OkStatus();
+  work.payload = work.plan->payload;
+  work.payload.discriminator = work.discriminator;
+  work.payload.passcode = work.passcode;
+  auto qr = matter::EncodeQr(work.payload);
+  if (!qr.ok()) return qr.status();
+  auto manual = matter::EncodeManualCode(work.payload);
+  if (!manual.ok()) return manual.status();
+  work.qr_code = *std::move(qr);
+  work.manual_code = *std::move(manual);
+  return absl::OkStatus();
+}
+
+absl::Status TakeKey(Work& work) {
+  if (work.plan->spec.dac().attestation() == v1::ATTESTATION_CSR) {
+    const auto csr = matter::ParseCsr(AsBytes(work.request.csr()));
+    if (!csr.ok()) return csr.status();
+    work.public_key.assign(csr->public_key.begin(), csr->public_key.end());
+    return absl::OkStatus();
+  }
+  auto key = MakeDeviceKey();
+  if (!key.ok()) return key.status();
+  work.public_key.assign(key->point.begin(), key->point.end());
+  work.device_key = std::move(key->scalar);
+  return absl::OkStatus();
+}
+
+// Step 4: TBS bytes from the template, then read again by the linter, which knows nothing of the
+// template.
+absl::Status BuildDac(Work& work, Random& random, const Clock& clock) {
+  const lot::LotPlan& plan = *work.plan;
+  ASSAY_RETURN_IF_ERROR(TakeKey(work));
+  const lot::IssuingPai& pai = *plan.pai;
+  const matter::Certificate* paa = pai.paa ? &*pai.paa : nullptr;
+  const absl::Time now = clock.Now();
+  // A clock a little ahead of a commissioner's must not make a fresh DAC "not yet valid".
+  auto not_before = matter::ChooseDacNotBefore(now, absl::Minutes(5), pai.certificate, paa);
+  if (!not_before.ok()) return not_before.status();
+  absl::Duration allowed_skew = absl::Minutes(10);
+  if (plan.spec.dac().has_valid_from()) {
+    const absl::Time from = absl::FromUnixSeconds(plan.spec.dac().valid_from().seconds());
+    not_before = std::max(from, pai.certificate.validity().not_before);
+    allowed_skew = absl::InfiniteDuration();
+  }
+  work.dac_serial = matter::DrawDacSerial(random);
+  auto tbs = plan.dac->Fill({work.dac_serial, work.device_id, *not_before, work.public_key});
+  if (!tbs.ok()) return tbs.status();
+  matter::DacLintContext lint;
+  lint.pai = &pai.certificate;
+  lint.paa = paa;
+  lint.cd = plan.cd ? &*plan.cd : nullptr;
+  lint.vid = plan.dac_ids.vendor_id;
+  lint.pid = plan.dac_ids.product_id;
+  lint.basic_info_vid = static_cast<uint16_t>(plan.spec.vendor_id());
+  lint.basic_info_pid = static_cast<uint16_t>(plan.spec.product_id());
+  lint.public_key = work.public_key;
+  lint.serial = work.dac_serial;
+  lint.now = now;
+  lint.clock_skew = allowed_skew;
+  ASSAY_RETURN_IF_ERROR(matter::LintDac(*tbs, lint));
+  work.tbs = *std::move(tbs);
+  work.pai_name = pai.name;
+  work.pai = ToBytes(pai.certificate.der());
+  return absl::OkStatus();
+}
+
+absl::Status BuildRest(Work& work, Random& random, const Clock& clock) {
+  ASSAY_RETURN_IF_ERROR(MakeCodes(work));
+  switch (work.plan->spec.dac().attestation()) {
+    case v1::ATTESTATION_SERVER_KEY:
+    case v1::ATTESTATION_CSR:
+      return BuildDac(work, random, clock);
+    case v1::ATTESTATION_GIVEN:
+      return TakeGivenDac(work, clock);
+    default:
+      return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+absl::Status CheckTicketForm(const std::string& ticket) {
+  const absl::string_view rule = "must be 1 to 128 of [A-Za-z0-9._:-]";
+  if (ticket.empty()) return RefuseField(Reason::FIELD_REQUIRED, "ticket", "", rule);
+  const bool plain = std::all_of(ticket.begin(), ticket.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
+  });
+  if (ticket.size() > 128) return RefuseField(Reason::FIELD_TOO_LONG, "ticket", "", rule);
+  if (!plain) return RefuseField(Reason::FIELD_MALFORMED, "ticket", absl::CHexEscape(ticket), rule);
+  return absl::OkStatus();
+}
+
+absl::Status CheckForm(const v1::IssueRequest& request) {
+  ASSAY_RETURN_IF_ERROR(CheckTicketForm(request.ticket()));
+  if (request.lot().empty()) return RefuseField(Reason::FIELD_REQUIRED, "lot", "", "names the lot");
+  if (request.lot().size() > 64) {
+    return RefuseField(Reason::FIELD_TOO_LONG, "lot", "", "must be at most 64 bytes");
+  }
+  if (request.csr().size() > matter::kMaxCsrSize) {
+    return RefuseField(Reason::CSR_TOO_LARGE, "csr", absl::StrCat(request.csr().size(), " bytes"),
+                       absl::StrCat("must be at most ", matter::kMaxCsrSize, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPlan& plan,
+                              bool production) {
+  ASSAY_RETURN_IF_ERROR(CheckAttestationFields(request, plan.spec.dac().attestation()));
+  return CheckValues(request.values(), plan.spec, production);
+}
+
+absl::Status Claim(Work& work, Random& random, bool production) {
+  const v1::ProductSpec& spec = work.plan->spec;
+  const v1::DeviceValues& values = work.request.values();
+  const SdkDefaults defaults = DefaultsFor(production);
+  work.device_id = DrawDeviceId(random);
+  work.serial_number =
+      values.serial_number().empty() ? ToHex(random.Draw(16)) : values.serial_number();
+  work.discriminator = values.has_discriminator() ? static_cast<uint16_t>(values.discriminator())
+                                                  : matter::DrawDiscriminator(random);
+  work.passcode = 0;
+  if (!spec.dynamic_passcode()) {
+    work.passcode = values.has_passcode() ? values.passcode() : matter::DrawPasscode(random);
+    ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(work.passcode, "values.passcode", defaults));
+  }
+  work.salt = values.salt().empty() ? matter::DrawSalt(random, lot::SaltLengthOf(spec))
+                                    : ToBytes(AsBytes(values.salt()));
+  if (spec.rotating_id().enabled()) {
+    work.rotating_id = values.rotating_id().empty() ? random.Draw(lot::RotatingIdLengthOf(spec))
+                                                    : ToBytes(AsBytes(values.rotating_id()));
+  }
+  work.extra.clear();
+  return FillExtra(work);
+}
+
+std::vector<absl::Status> Build(std::span<const WorkPtr> works, Random& random,
+                                const Clock& clock) {
+  std::vector<absl::Status> outcomes(works.size());
+  std::vector<matter::VerifierJob> jobs;
+  std::vector<size_t> job_of;
+  for (size_t i = 0; i < works.size(); ++i) {
+    Work& work = *works[i];
+    // The cheap parts go first: a bad CSR must not cost a key derivation.
+    outcomes[i] = BuildRest(work, random, clock);
+    if (!outcomes[i].ok() || work.plan->spec.dynamic_passcode()) continue;
+    matter::VerifierJob job;
+    job.passcode = work.passcode;
+    job.parameters = {lot::IterationsOf(work.plan->spec), work.salt};
+    jobs.push_back(std::move(job));
+    job_of.push_back(i);
+  }
+  matter::ComputeVerifiers(jobs);
+  for (size_t k = 0; k < jobs.size(); ++k) {
+    Work& work = *works[job_of[k]];
+    absl::Status& outcome = outcomes[job_of[k]];
+    outcome = jobs[k].status;
+    const std::string& given = work.request.values().verifier();
+    if (outcome.ok() && !given.empty() &&
+        !EqualInConstantTime(AsBytes(given), jobs[k].verifier.view())) {
+      outcome = RefuseField(Reason::VERIFIER_MISMATCH, "values.verifier", "",
+                            "must be the one of this passcode, salt and iteration count");
+    }
+    work.verifier = std::move(jobs[k].verifier);
+  }
+  return outcomes;
+}
+
+}  // namespace assay::issue

@@ -1,0 +1,31 @@
+// Steps 1, 3 and 4 for one ticket: what was asked held against the lot, the unit's own values, its
+// key, its codes and the bytes the HSM is to sign.
+#pragma once
+
+#include <span>
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "server/issue/work.h"
+
+namespace assay::issue {
+
+// Step 1, the form of the request alone: ticket, lot, sizes.
+absl::Status CheckForm(const v1::IssueRequest& request);
+absl::Status CheckTicketForm(const std::string& ticket);
+
+// Step 1, the request against the lot's product: fields that may not be given, values out of their
+// rules.
+absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPlan& plan,
+                              bool production);
+
+// Step 3: the unit's own values, drawn where the line gave none. What must be unique is held so by
+// the store in step 5.
+absl::Status Claim(Work& work, Random& random, bool production);
+
+// Step 4 for several tickets at once: the verifiers of a batch share the processor's lanes. Each
+// answer is the ticket's own; a refusal leaves nothing behind.
+std::vector<absl::Status> Build(std::span<const WorkPtr> works, Random& random, const Clock& clock);
+
+}  // namespace assay::issue

@@ -1,0 +1,76 @@
+#include "server/issue/device_key.h"
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/obj_mac.h>
+
+#include <memory>
+
+#include "base/refusal.h"
+
+namespace assay::issue {
+namespace {
+
+template <auto Free>
+struct Deleter {
+  template <typename T>
+  void operator()(T* object) const {
+    Free(object);
+  }
+};
+using Group = std::unique_ptr<EC_GROUP, Deleter<EC_GROUP_free>>;
+using Key = std::unique_ptr<EC_KEY, Deleter<EC_KEY_free>>;
+using Number = std::unique_ptr<BIGNUM, Deleter<BN_clear_free>>;
+using Point = std::unique_ptr<EC_POINT, Deleter<EC_POINT_free>>;
+using Context = std::unique_ptr<BN_CTX, Deleter<BN_CTX_free>>;
+
+// Setting the curve up costs more than a key; a group is read by one thread only.
+struct Curve {
+  Group group{EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1)};
+  Context context{BN_CTX_secure_new()};
+};
+Curve& ThreadCurve() {
+  thread_local Curve curve;
+  return curve;
+}
+
+bool WritePoint(const Curve& curve, const EC_POINT* point, std::array<uint8_t, 65>& out) {
+  return EC_POINT_point2oct(curve.group.get(), point, POINT_CONVERSION_UNCOMPRESSED, out.data(),
+                            out.size(), curve.context.get()) == out.size();
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceKey> MakeDeviceKey() {
+  const Curve& curve = ThreadCurve();
+  const Key key(EC_KEY_new());
+  DeviceKey made;
+  made.scalar = SecretBytes(32);
+  if (!key || EC_KEY_set_group(key.get(), curve.group.get()) != 1 ||
+      EC_KEY_generate_key(key.get()) != 1 ||
+      BN_bn2binpad(EC_KEY_get0_private_key(key.get()), made.scalar.data(), 32) != 32 ||
+      !WritePoint(curve, EC_KEY_get0_public_key(key.get()), made.point)) {
+    return Refuse(Reason::INTERNAL, "a device key could not be made");
+  }
+  return made;
+}
+
+absl::StatusOr<std::array<uint8_t, 65>> PointOf(const SecretBytes& scalar) {
+  const Curve& curve = ThreadCurve();
+  const Number number(BN_secure_new());
+  const Point point(EC_POINT_new(curve.group.get()));
+  std::array<uint8_t, 65> out{};
+  const bool in_range =
+      scalar.size() == 32 && BN_bin2bn(scalar.data(), 32, number.get()) != nullptr &&
+      !BN_is_zero(number.get()) && BN_cmp(number.get(), EC_GROUP_get0_order(curve.group.get())) < 0;
+  if (!in_range ||
+      EC_POINT_mul(curve.group.get(), point.get(), number.get(), nullptr, nullptr,
+                   curve.context.get()) != 1 ||
+      !WritePoint(curve, point.get(), out)) {
+    return RefuseField(Reason::FIELD_MALFORMED, "given_dac.private_key", "",
+                       "must be a P-256 private key of 32 bytes");
+  }
+  return out;
+}
+
+}  // namespace assay::issue

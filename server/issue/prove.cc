@@ -1,0 +1,241 @@
+#include "server/issue/prove.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "image/cms.h"
+#include "matter/lint.h"
+#include "matter/onboarding.h"
+#include "matter/tbs.h"
+#include "server/lot/act.h"
+#include "server/lot/lot_key.h"
+
+namespace assay::issue {
+namespace {
+
+google::protobuf::Timestamp Timestamp(absl::Time time) {
+  google::protobuf::Timestamp stamp;
+  stamp.set_seconds(absl::ToUnixSeconds(time));
+  return stamp;
+}
+
+std::string Text(ByteView bytes) { return ToText(bytes); }
+
+image::FactoryContent ContentOf(const Work& work) {
+  image::FactoryContent content = work.plan->common.Clone();
+  content.discriminator = work.discriminator;
+  content.salt = work.salt;
+  content.verifier = ToBytes(work.verifier.view());
+  content.rotating_id = work.rotating_id;
+  content.serial_number = work.serial_number;
+  content.dac = work.dac;
+  content.dac_key = work.device_key.Clone();
+  content.dac_public_key = work.public_key;
+  content.pai = work.pai;
+  content.extra = work.extra;
+  return content;
+}
+
+// A device makes its own passcode where it is dynamic: discriminator and verifier are then its own
+// business too, but salt and iteration count stay, as the vendor's tool has it.
+absl::Status BuildImages(Work& work, Random& random) {
+  image::FactoryContent content = ContentOf(work);
+  ASSAY_RETURN_IF_ERROR(image::AbsorbKnownKeys(content));
+  auto images = image::BuildProvenImage(content, work.plan->image_options, work.device_id, random);
+  if (!images.ok()) return images.status();
+  work.images = *std::move(images);
+  return absl::OkStatus();
+}
+
+size_t SizeWithoutErasedFlash(ByteView image) {
+  size_t size = image.size();
+  while (size > 0 && image[size - 1] == 0xFF) --size;
+  return size;
+}
+
+// The contract's names of the files, by kind.
+std::string ContractName(image::ImageFileKind kind) {
+  switch (kind) {
+    case image::ImageFileKind::kNvs:
+      return "factory";
+    case image::ImageFileKind::kNvsKeys:
+      return "nvs_keys";
+    case image::ImageFileKind::kSecureCert:
+      return "esp_secure_cert";
+    case image::ImageFileKind::kHmacEfuseKey:
+      return "hmac_efuse_key";
+    case image::ImageFileKind::kEcdsaEfuseKey:
+      return "efuse_key";
+  }
+  return "";
+}
+
+void FillImages(const Work& work, const std::vector<Bytes>& signatures,
+                store::v1::SealedIdentity& sealed) {
+  for (size_t i = 0; i < work.images.size(); ++i) {
+    const image::ImageFile& file = work.images[i];
+    const ByteView content = file.bytes.view();
+    v1::ImageFile& out = *sealed.mutable_identity()->add_images();
+    out.set_name(ContractName(file.kind));
+    out.set_partition_label(file.partition_label);
+    out.set_content(Text(content.first(SizeWithoutErasedFlash(content))));
+    out.set_sha256(Text(Sha256(content)));
+    out.set_signature(Text(signatures[i]));
+    out.set_secret(file.key_material || !work.device_key.empty());
+    sealed.add_image_sizes(content.size());
+    if (file.key_material) sealed.add_key_images(static_cast<uint32_t>(i));
+  }
+}
+
+std::string LedgerEntry(const Work& work, const db::ManifestRow& row, absl::Time at) {
+  // nlohmann::json keeps keys sorted: the same entry is the same text.
+  const nlohmann::json entry = {
+      {"kind", "issue"},
+      {"at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone())},
+      {"device", work.device_id},
+      {"ticket", work.request.ticket()},
+      {"lot", work.plan->lot.name},
+      {"product", work.plan->lot.product},
+      {"factory", work.plan->lot.factory},
+      {"line", work.caller.line},
+      {"actor", work.caller.uri},
+      {"serial_number", work.serial_number},
+      {"dac_serial", ToUpperHex(row.dac_serial)},
+      {"dac_sha256", ToHex(row.dac_sha256)},
+      {"public_key_sha256", ToHex(row.public_key_sha256)},
+      {"pai", row.pai},
+      {"image_sha256", ToHex(row.image_sha256)}};
+  return entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+db::ManifestRow RowOf(const Work& work, const store::v1::SealedIdentity& sealed, Random& random) {
+  db::ManifestRow row;
+  row.device_id = work.device_id;
+  row.serial_number = work.serial_number;
+  row.dac_serial = work.dac_serial;
+  row.dac = work.dac;
+  if (!work.dac.empty()) {
+    row.dac_sha256 = Sha256(work.dac);
+    row.public_key_sha256 = Sha256(work.public_key);
+  }
+  row.pai = work.pai_name;
+  row.discriminator = work.discriminator;
+  if (sealed.identity().images_size() > 0) {
+    const ByteView digest = AsBytes(sealed.identity().images(0).sha256());
+    std::copy(digest.begin(), digest.end(), row.image_sha256.begin());
+    row.image_signature = ToBytes(AsBytes(sealed.identity().images(0).signature()));
+  }
+  std::string codes = sealed.identity().codes().SerializeAsString();
+  row.codes =
+      lot::SealUnder(*work.plan->key, AsBytes(codes), lot::CodesPurpose(work.device_id), random);
+  WipeText(codes);
+  return row;
+}
+
+void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity) {
+  identity.set_device_id(work.device_id);
+  identity.set_ticket(work.request.ticket());
+  identity.set_lot(work.plan->lot.name);
+  identity.set_product(work.plan->lot.product);
+  identity.set_serial_number(work.serial_number);
+  identity.set_dac(Text(work.dac));
+  identity.set_pai(Text(work.pai));
+  identity.set_certification_declaration(work.plan->spec.certification_declaration());
+  identity.set_dac_serial(Text(work.dac_serial));
+  identity.mutable_codes()->set_discriminator(work.discriminator);
+  identity.mutable_codes()->set_passcode(work.passcode);
+  identity.mutable_codes()->set_qr_code(work.qr_code);
+  identity.mutable_codes()->set_manual_code(work.manual_code);
+  identity.set_spake2p_iterations(lot::IterationsOf(work.plan->spec));
+  identity.set_spake2p_salt(Text(work.salt));
+  identity.set_spake2p_verifier(Text(work.verifier.view()));
+  identity.set_rotating_id(Text(work.rotating_id));
+  *identity.mutable_sealed_at() = Timestamp(at);
+}
+
+}  // namespace
+
+absl::Status ProveDacAndImages(Work& work, Random& random) {
+  if (!work.tbs.empty()) {
+    work.dac = matter::AssembleCertificate(work.tbs, work.dac_signature);
+    const absl::Status verified =
+        matter::VerifyIssuedDac(work.dac, work.tbs, work.plan->pai->verifier);
+    if (!verified.ok()) {
+      return Refuse(Reason::HSM_BAD_SIGNATURE,
+                    absl::StrCat("the certificate was not released: ", verified.message()));
+    }
+  }
+  if (!work.qr_code.empty()) {
+    ASSAY_RETURN_IF_ERROR(matter::CheckCodes(work.payload, work.qr_code, work.manual_code));
+  }
+  return BuildImages(work, random);
+}
+
+absl::Status ProveImageSignatures(Work& work, const matter::SignatureVerifier& image_key,
+                                  ByteView image_certificate) {
+  std::vector<Bytes> signatures;
+  for (size_t i = 0; i < work.images.size(); ++i) {
+    const auto& signature = work.image_signatures[i];
+    if (!signature.ok()) return signature.status();
+    if (!image_key.Verify(Sha256(work.images[i].bytes.view()), *signature)) {
+      return Refuse(Reason::HSM_BAD_SIGNATURE,
+                    "an image's signature is wrong; nothing was released");
+    }
+    auto cms = image::AssembleDetachedCms(image_certificate, *signature);
+    if (!cms.ok()) return cms.status();
+    signatures.push_back(*std::move(cms));
+  }
+  FillImages(work, signatures, work.sealed);
+  work.sealed.mutable_identity()->set_image_certificate(Text(image_certificate));
+  return absl::OkStatus();
+}
+
+db::Seal MakeSeal(Work& work, Random& random, const Clock& clock) {
+  const absl::Time now = absl::FromUnixSeconds(absl::ToUnixSeconds(clock.Now()));
+  FillIdentity(work, now, *work.sealed.mutable_identity());
+  db::Seal seal;
+  seal.attempt_id = work.attempt_id;
+  seal.lot_id = work.plan->lot.id;
+  seal.row = RowOf(work, work.sealed, random);
+  seal.row.sealed_at = now;
+  std::string plain = lot::Deterministic(work.sealed);
+  seal.sealed =
+      lot::SealUnder(*work.plan->key, AsBytes(plain), lot::IdentityPurpose(work.device_id), random);
+  WipeText(plain);
+  seal.ledger_entry = LedgerEntry(work, seal.row, now);
+  return seal;
+}
+
+absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
+                                                     const lot::LotPlan& plan) {
+  const auto plain = lot::OpenUnder(*plan.key, view.sealed, lot::IdentityPurpose(view.device_id));
+  if (!plain.ok()) return plain.status();
+  store::v1::SealedIdentity sealed;
+  if (!sealed.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
+    return Refuse(Reason::INTERNAL, "a sealed identity cannot be read");
+  }
+  return sealed;
+}
+
+v1::IssueResponse Answer(const store::v1::SealedIdentity& sealed, const access::Caller& caller,
+                         bool sealed_before) {
+  v1::IssueResponse response;
+  response.set_sealed_before(sealed_before);
+  v1::Identity& identity = *response.mutable_identity();
+  identity = sealed.identity();
+  for (int i = 0; i < identity.images_size() && i < sealed.image_sizes_size(); ++i) {
+    identity.mutable_images(i)->mutable_content()->resize(sealed.image_sizes(i), '\xFF');
+  }
+  if (!caller.Has(access::Role::kKeys)) {
+    for (const uint32_t i : sealed.key_images()) {
+      v1::ImageFile& file = *identity.mutable_images(static_cast<int>(i));
+      WipeText(*file.mutable_content());
+      file.set_withheld(true);
+    }
+  }
+  return response;
+}
+
+}  // namespace assay::issue

@@ -1,0 +1,34 @@
+// Steps 7 and 8 for one ticket: what the HSM signed checked as a commissioner would, the images
+// built and read back, their signatures checked, and the record that is sealed.
+#pragma once
+
+#include "absl/status/status.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "matter/ecdsa.h"
+#include "server/issue/work.h"
+
+namespace assay::issue {
+
+// Step 7, first part: the DAC from its linted bytes and the HSM's signature, and the images from
+// it, read back by our own reader and compared; the codes decoded again. VERIFY_FAILED or
+// HSM_BAD_SIGNATURE: nothing leaves.
+absl::Status ProveDacAndImages(Work& work, Random& random);
+
+// Step 7, second part: each image's signature under the image key, wrapped as detached CMS.
+absl::Status ProveImageSignatures(Work& work, const matter::SignatureVerifier& image_key,
+                                  ByteView image_certificate);
+
+// Step 8: the identity as it will be answered for ever, its manifest row and its ledger entry.
+db::Seal MakeSeal(Work& work, Random& random, const Clock& clock);
+
+// A sealed identity out of the store, opened.
+absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
+                                                     const lot::LotPlan& plan);
+
+// The answer for a caller: images that are key material only where the role allows; erased flash
+// filled in.
+v1::IssueResponse Answer(const store::v1::SealedIdentity& sealed, const access::Caller& caller,
+                         bool sealed_before);
+
+}  // namespace assay::issue

@@ -1,0 +1,27 @@
+// Acts: what an operator asks for, as the store and the ledger keep it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "db/store.h"
+#include "google/protobuf/message.h"
+#include "server/access/caller.h"
+
+namespace assay::lot {
+
+// 1 to 64 of [A-Za-z0-9._-]: names of products, lots and PAIs.
+absl::Status CheckName(std::string_view field, std::string_view name);
+
+// The act of `caller` asking `request`; its digest leaves the field request_id out, so that the
+// same id with the same content is the same act. FIELD_REQUIRED or FIELD_TOO_LONG for the id (1 to
+// 128 bytes).
+absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view kind,
+                                std::string_view subject, const google::protobuf::Message& request);
+
+// Serialized the same way for the same content.
+std::string Deterministic(const google::protobuf::Message& message);
+
+}  // namespace assay::lot

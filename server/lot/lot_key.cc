@@ -1,0 +1,120 @@
+#include "server/lot/lot_key.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+
+namespace assay::lot {
+namespace {
+
+constexpr size_t kNonceSize = 12;
+constexpr size_t kTagSize = 16;
+
+struct CipherContext {
+  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+  ~CipherContext() { EVP_CIPHER_CTX_free(context); }
+};
+
+// One context a thread: making one costs more than sealing with it.
+EVP_CIPHER_CTX* ThreadContext() {
+  thread_local CipherContext mine;
+  return mine.context;
+}
+
+std::string WrapPurpose(std::string_view lot_name) {
+  return absl::StrCat("assay lot key|", std::string(lot_name));
+}
+
+}  // namespace
+
+std::string CodesPurpose(std::string_view device_id) {
+  return "assay codes|" + std::string(device_id);
+}
+std::string IdentityPurpose(std::string_view device_id) {
+  return "assay identity|" + std::string(device_id);
+}
+
+Bytes SealUnder(const SecretBytes& key, ByteView plaintext, std::string_view purpose,
+                Random& random) {
+  Bytes out(kNonceSize + plaintext.size() + kTagSize);
+  random.Fill({out.data(), kNonceSize});
+  EVP_CIPHER_CTX* context = ThreadContext();
+  int written = 0;
+  const bool done =
+      EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key.data(), out.data()) == 1 &&
+      EVP_EncryptUpdate(context, nullptr, &written, AsBytes(purpose).data(),
+                        static_cast<int>(purpose.size())) == 1 &&
+      EVP_EncryptUpdate(context, out.data() + kNonceSize, &written, plaintext.data(),
+                        static_cast<int>(plaintext.size())) == 1 &&
+      EVP_EncryptFinal_ex(context, out.data() + kNonceSize + written, &written) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, kTagSize,
+                          out.data() + kNonceSize + plaintext.size()) == 1;
+  // AES-GCM in memory cannot fail with a key of the right size; anything else is a broken program.
+  if (!done || key.size() != 32) std::abort();
+  return out;
+}
+
+absl::StatusOr<SecretBytes> OpenUnder(const SecretBytes& key, ByteView sealed,
+                                      std::string_view purpose) {
+  if (sealed.size() < kNonceSize + kTagSize || key.size() != 32) {
+    return Refuse(Reason::INTERNAL, "a sealed record is too short");
+  }
+  SecretBytes plain(sealed.size() - kNonceSize - kTagSize);
+  Bytes tag(sealed.end() - kTagSize, sealed.end());
+  EVP_CIPHER_CTX* context = ThreadContext();
+  int written = 0;
+  const bool opened =
+      EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key.data(), sealed.data()) == 1 &&
+      EVP_DecryptUpdate(context, nullptr, &written, AsBytes(purpose).data(),
+                        static_cast<int>(purpose.size())) == 1 &&
+      EVP_DecryptUpdate(context, plain.data(), &written, sealed.data() + kNonceSize,
+                        static_cast<int>(plain.size())) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_SET_TAG, kTagSize, tag.data()) == 1 &&
+      EVP_DecryptFinal_ex(context, plain.data() + written, &written) == 1;
+  if (!opened)
+    return Refuse(Reason::INTERNAL, "a sealed record does not open: it was altered or moved");
+  return plain;
+}
+
+Sha256Digest KeyedDigest(const SecretBytes& key, ByteView message) {
+  Sha256Digest digest;
+  unsigned int size = digest.size();
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), message.data(), message.size(),
+       digest.data(), &size);
+  return digest;
+}
+
+absl::StatusOr<Bytes> LotKeys::MakeWrapped(std::string_view lot_name, Random& random) {
+  const SecretBytes key = random.DrawSecret(32);
+  return token_->Encrypt(wrapping_key_, key.view(), AsBytes(WrapPurpose(lot_name)));
+}
+
+absl::StatusOr<std::shared_ptr<const SecretBytes>> LotKeys::Unwrap(const db::Lot& lot) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = keys_.find(lot.name); found != keys_.end()) return found->second;
+  }
+  auto key = token_->Decrypt(wrapping_key_, lot.wrapped_key, AsBytes(WrapPurpose(lot.name)));
+  if (!key.ok()) return key.status();
+  if (key->size() != 32) return Refuse(Reason::INTERNAL, "the lot's key has a wrong size");
+  auto kept = std::make_shared<const SecretBytes>(*std::move(key));
+  const std::lock_guard lock(mutex_);
+  return keys_.emplace(lot.name, std::move(kept)).first->second;
+}
+
+absl::StatusOr<v1::OnboardingCodes> OpenCodes(const SecretBytes& lot_key,
+                                              const db::ManifestRow& row) {
+  auto plain = OpenUnder(lot_key, row.codes, CodesPurpose(row.device_id));
+  if (!plain.ok()) return plain.status();
+  v1::OnboardingCodes codes;
+  if (!codes.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
+    return Refuse(Reason::INTERNAL, "a record of codes cannot be read");
+  }
+  return codes;
+}
+
+}  // namespace assay::lot

@@ -1,0 +1,55 @@
+// The lot's own AES-256 key: it keeps sealed identities and codes until they are wiped, and exists
+// in clear only in this process's memory; at rest an HSM key wraps it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "assay/v1/types.pb.h"
+#include "base/random.h"
+#include "base/secret.h"
+#include "db/store.h"
+#include "hsm/token.h"
+
+namespace assay::lot {
+
+// 12-byte nonce || ciphertext || 16-byte tag, AES-256-GCM. `purpose` binds the bytes to their
+// place.
+Bytes SealUnder(const SecretBytes& key, ByteView plaintext, std::string_view purpose,
+                Random& random);
+// INTERNAL when key, purpose or bytes are not the ones sealed.
+absl::StatusOr<SecretBytes> OpenUnder(const SecretBytes& key, ByteView sealed,
+                                      std::string_view purpose);
+// Keyed digest: what is compared must not help to guess a passcode.
+Sha256Digest KeyedDigest(const SecretBytes& key, ByteView message);
+
+std::string CodesPurpose(std::string_view device_id);
+std::string IdentityPurpose(std::string_view device_id);
+
+// Unwrapped lot keys, kept for the life of the process. Thread-safe; the first use of a lot asks
+// the token.
+class LotKeys {
+ public:
+  LotKeys(std::shared_ptr<hsm::Token> token, std::string wrapping_key)
+      : token_(std::move(token)), wrapping_key_(std::move(wrapping_key)) {}
+
+  // A new key for a lot, wrapped.
+  absl::StatusOr<Bytes> MakeWrapped(std::string_view lot_name, Random& random);
+  absl::StatusOr<std::shared_ptr<const SecretBytes>> Unwrap(const db::Lot& lot);
+
+ private:
+  std::shared_ptr<hsm::Token> token_;
+  std::string wrapping_key_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const SecretBytes>> keys_;
+};
+
+// Passcode, QR and manual code of a manifest row.
+absl::StatusOr<v1::OnboardingCodes> OpenCodes(const SecretBytes& lot_key,
+                                              const db::ManifestRow& row);
+
+}  // namespace assay::lot
