@@ -1,0 +1,135 @@
+#include "server/ops/figures.h"
+
+#include <algorithm>
+
+#include "matter/certificate.h"
+
+namespace assay::ops {
+namespace {
+
+constexpr int kLotsARead = 1000;
+
+FigureFamily Gauge(std::string name, std::string sentence, double value) {
+  return {std::move(name), std::move(sentence), FigureType::kGauge, {{{}, value}}};
+}
+
+double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
+
+FigureFamily LotFigures(std::vector<db::Lot> lots) {
+  const auto left = [](const db::Lot& lot) { return lot.count - std::min(lot.count, lot.claimed); };
+  std::sort(lots.begin(), lots.end(),
+            [&](const db::Lot& a, const db::Lot& b) { return left(a) < left(b); });
+  if (lots.size() > StockTaking::kMaxLots) lots.resize(StockTaking::kMaxLots);
+  FigureFamily family{
+      "assay_lot_left", "Identities an open lot can still give", FigureType::kGauge, {}};
+  for (const db::Lot& lot : lots) {
+    family.figures.push_back(
+        {{{"lot", lot.name}, {"factory", lot.factory}, {"product", lot.product}},
+         static_cast<double>(left(lot))});
+  }
+  return family;
+}
+
+FigureFamily PaiFigures(const std::vector<db::Pai>& pais) {
+  FigureFamily family{"assay_pai_not_after_seconds",
+                      "When an active PAI's certificate ends, as Unix time",
+                      FigureType::kGauge,
+                      {}};
+  for (const db::Pai& pai : pais) {
+    if (pai.state != db::PaiState::kActive) continue;
+    const auto certificate = matter::Certificate::Parse(pai.certificate);
+    if (!certificate.ok()) continue;
+    family.figures.push_back({{{"pai", pai.name}}, UnixSeconds(certificate->validity().not_after)});
+  }
+  return family;
+}
+
+}  // namespace
+
+std::vector<FigureFamily> HsmFigures(const hsm::SignerPoolCounters& counters) {
+  return {
+      {"assay_hsm_signatures_total",
+       "Signatures asked of the HSM, by outcome",
+       FigureType::kCounter,
+       {{{{"outcome", "signed"}}, static_cast<double>(counters.signed_total)},
+        {{{"outcome", "failed"}}, static_cast<double>(counters.failed_total)},
+        {{{"outcome", "timed_out"}}, static_cast<double>(counters.timed_out_total)},
+        {{{"outcome", "refused"}}, static_cast<double>(counters.refused_total)}}},
+      {"assay_hsm_signers",
+       "Signer threads, by what they do",
+       FigureType::kGauge,
+       {{{{"state", "busy"}}, static_cast<double>(counters.busy)},
+        {{{"state", "stuck"}}, static_cast<double>(counters.stuck)}}},
+      Gauge("assay_hsm_queue", "Signatures waiting for a signer thread", counters.queued),
+      Gauge("assay_hsm_breaker_open", "1 while the HSM is given a rest after failures",
+            counters.breaker_open ? 1 : 0),
+  };
+}
+
+std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters) {
+  return {
+      {"assay_store_connections",
+       "Connections to the database, by state",
+       FigureType::kGauge,
+       {{{{"state", "busy"}}, static_cast<double>(counters.busy)},
+        {{{"state", "idle"}}, static_cast<double>(counters.connections - counters.busy)}}},
+      Gauge("assay_store_waiting", "Calls waiting for a connection", counters.waiting),
+  };
+}
+
+std::vector<FigureFamily> PipelineFigures(const issue::PipelineCounters& counters) {
+  return {Gauge("assay_issue_in_flight", "Tickets being worked on", counters.in_flight),
+          Gauge("assay_crypto_queue", "Work waiting for a crypto thread", counters.crypto_queued)};
+}
+
+std::vector<FigureFamily> HealthFigures(const Health& health) {
+  FigureFamily parts{
+      "assay_health", "1 for a part whose last check was good", FigureType::kGauge, {}};
+  for (const Health::Part& part : health.Parts()) {
+    parts.figures.push_back({{{"part", part.name}}, part.status.ok() ? 1.0 : 0.0});
+  }
+  return {Gauge("assay_ready", "1 while this replica takes calls", health.Ready() ? 1 : 0),
+          std::move(parts)};
+}
+
+std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state) {
+  return {{"assay_tls_not_after_seconds",
+           "When a TLS certificate ends, as Unix time",
+           FigureType::kGauge,
+           {{{{"certificate", "server"}}, UnixSeconds(state.not_after)},
+            {{{"certificate", "client_ca"}}, UnixSeconds(state.client_ca_not_after)}}}};
+}
+
+absl::Status StockTaking::Take() {
+  std::vector<db::Lot> open;
+  std::string after;
+  while (true) {
+    auto lots = store_->ListLots("", "", after, kLotsARead);
+    if (!lots.ok()) return lots.status();
+    if (lots->empty()) break;
+    after = lots->back().name;
+    const bool last = lots->size() < kLotsARead;
+    for (db::Lot& lot : *lots) {
+      if (lot.state != db::LotState::kOpen) continue;
+      lot.spec.clear();
+      open.push_back(std::move(lot));
+    }
+    if (last) break;
+  }
+  const auto pais = store_->ListPais();
+  if (!pais.ok()) return pais.status();
+  FigureFamily lots_open =
+      Gauge("assay_lots_open", "Lots that are open", static_cast<double>(open.size()));
+  std::vector<FigureFamily> figures{std::move(lots_open), LotFigures(std::move(open)),
+                                    PaiFigures(*pais)};
+  const std::lock_guard lock(mutex_);
+  figures_ = std::move(figures);
+  return absl::OkStatus();
+}
+
+std::vector<FigureFamily> StockTaking::Figures() const {
+  const std::lock_guard lock(mutex_);
+  return figures_;
+}
+
+}  // namespace assay::ops
