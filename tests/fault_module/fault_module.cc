@@ -38,7 +38,7 @@ struct State {
   std::mutex mutex;
   std::string seen;  // which file, and of when
   std::vector<Rule> rules;
-  std::map<std::string, unsigned long> since_list, in_all;
+  std::map<std::string, unsigned long> since_list;
 };
 
 // Never destroyed: hanging calls outlive main.
@@ -83,7 +83,7 @@ void WriteCounts(const State& state) {
   const std::string next = std::string(path) + ".next";
   {
     std::ofstream file(next);
-    for (const auto& [function, count] : state.in_all) file << function << ' ' << count << '\n';
+    for (const auto& [function, count] : state.since_list) file << function << ' ' << count << '\n';
   }
   std::rename(next.c_str(), path);
 }
@@ -101,7 +101,6 @@ CK_RV Before(const char* function, bool& garbage) {
       state.seen = list;
     }
     const unsigned long nth = ++state.since_list[function];
-    ++state.in_all[function];
     WriteCounts(state);
     for (const Rule& rule : state.rules) {
       if (rule.function == function && rule.from <= nth && nth <= rule.to) due.push_back(rule);

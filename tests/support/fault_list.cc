@@ -2,33 +2,13 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 
 #include "tests/support/softhsm_fixture.h"
 
 namespace assay::test_support {
-namespace {
-
-// The module counts for the life of the process; a test counts from where it began.
-unsigned long Find(std::istream& text, const std::string& function) {
-  std::string name;
-  unsigned long count;
-  while (text >> name >> count) {
-    if (name == function) return count;
-  }
-  return 0;
-}
-
-}  // namespace
 
 FaultList::FaultList(const std::filesystem::path& folder)
     : list_(folder / "faults"), counts_(folder / "fault_counts") {
-  if (const char* before = std::getenv("ASSAY_FAULT_COUNTS")) {
-    std::ifstream file(before);
-    std::ostringstream text;
-    text << file.rdbuf();
-    at_start_ = text.str();
-  }
   ::setenv("ASSAY_FAULT_TARGET", SoftHsm::ModulePath().c_str(), 1);
   ::setenv("ASSAY_FAULT_LIST", list_.c_str(), 1);
   ::setenv("ASSAY_FAULT_COUNTS", counts_.c_str(), 1);
@@ -44,18 +24,17 @@ void FaultList::Use(const std::string& lines) {
   std::ofstream(next) << "# " << std::string(static_cast<size_t>(++version_), '.') << "\n"
                       << lines << "\n";
   std::filesystem::rename(next, list_);
-}
-
-unsigned long FaultList::Total(const std::string& function) const {
-  std::ifstream file(counts_);
-  return Find(file, function);
+  std::filesystem::remove(counts_);
 }
 
 unsigned long FaultList::Calls(const std::string& function) const {
-  std::istringstream before(at_start_);
-  const unsigned long total = Total(function);
-  const unsigned long earlier = Find(before, function);
-  return total > earlier ? total - earlier : 0;
+  std::ifstream text(counts_);
+  std::string name;
+  unsigned long count;
+  while (text >> name >> count) {
+    if (name == function) return count;
+  }
+  return 0;
 }
 
 }  // namespace assay::test_support

@@ -22,14 +22,11 @@ class FaultList {
   }
   void Use(const std::string& lines);
   void Clear() { Use(""); }
-  // Calls of that Cryptoki function since this object was made.
+  // Calls of that Cryptoki function since the last Use or Clear.
   unsigned long Calls(const std::string& function) const;
 
  private:
-  unsigned long Total(const std::string& function) const;
-
   std::filesystem::path list_, counts_;
-  std::string at_start_;
   int version_ = 0;
 };
 

@@ -1,0 +1,223 @@
+// Faults no real token makes on demand, through a module that fails as told.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/refusal.h"
+#include "hsm/p256.h"
+#include "hsm/pkcs11/ckr.h"
+#include "hsm/pkcs11/pkcs11_token.h"
+#include "hsm/signer_pool.h"
+#include "tests/support/fault_list.h"
+#include "tests/support/softhsm_fixture.h"
+
+namespace assay::pkcs11 {
+namespace {
+
+using std::chrono::milliseconds;
+using test_support::FaultList;
+using test_support::SoftHsm;
+
+class FaultHealing : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!SoftHsm::Installed()) GTEST_SKIP() << "SKIPPED: SoftHSM2 is not installed";
+    softhsm_.emplace();
+    faults_.emplace(softhsm_->folder());
+    options_ = softhsm_->Options();
+    options_.module_path = FaultList::ModulePath(ASSAY_BINARY_DIR);
+    options_.reinitialize_interval = milliseconds(0);
+    options_.drain_wait = milliseconds(20);
+    options_.session_wait = milliseconds(50);
+  }
+  void TearDown() override {
+    if (faults_) faults_->Clear();
+    token_.reset();
+    faults_.reset();
+    softhsm_.reset();
+  }
+  void OpenWithKey() {
+    auto token = OpenPkcs11Token(std::move(options_));
+    ASSERT_TRUE(token.ok()) << token.status();
+    token_ = *token;
+    const auto key = token_->GenerateKey("pai", hsm::KeyPurpose::kSigning);
+    ASSERT_TRUE(key.ok()) << key.status();
+    point_ = *key->public_point;
+  }
+  absl::Status Sign() {
+    const auto signature = token_->Sign("pai", digest_);
+    if (!signature.ok()) return signature.status();
+    return hsm::VerifySignature(point_, digest_, *signature)
+               ? absl::OkStatus()
+               : absl::InternalError("the signature is wrong");
+  }
+
+  std::optional<SoftHsm> softhsm_;
+  std::optional<FaultList> faults_;
+  Pkcs11Options options_;
+  std::shared_ptr<hsm::Token> token_;
+  hsm::PublicPoint point_{};
+  Sha256Digest digest_ = Sha256(AsBytes("tbs"));
+};
+
+TEST_F(FaultHealing, SignsThroughOneFaultOfEachCurableKind) {
+  OpenWithKey();
+  for (const CK_RV rv :
+       {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_USER_NOT_LOGGED_IN,
+        CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID, CKR_DEVICE_ERROR, CKR_DEVICE_MEMORY,
+        CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR, CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT,
+        CKR_CRYPTOKI_NOT_INITIALIZED, CKR_OPERATION_ACTIVE, CKR_VENDOR_DEFINED + 5}) {
+    for (const char* call : {"C_Sign", "C_SignInit"}) {
+      faults_->Use(std::string(call) + " 1 return " + std::to_string(rv));
+      EXPECT_TRUE(Sign().ok()) << call << " " << CkrName(rv);
+      EXPECT_EQ(faults_->Calls(call), 2u) << CkrName(rv);
+    }
+  }
+}
+
+TEST_F(FaultHealing, InitializesAnewOnlyWhereASessionDoesNotHelp) {
+  OpenWithKey();
+  faults_->Use("C_Sign 1 return " + std::to_string(CKR_SESSION_HANDLE_INVALID));
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_EQ(faults_->Calls("C_Initialize"), 0u);
+  faults_->Use("C_Sign 1 return " + std::to_string(CKR_FUNCTION_FAILED));
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_EQ(faults_->Calls("C_Initialize"), 0u);
+  faults_->Use("C_Sign 1 return " + std::to_string(CKR_DEVICE_REMOVED));
+  ASSERT_TRUE(Sign().ok());
+  EXPECT_GE(faults_->Calls("C_Initialize"), 1u);
+  EXPECT_EQ(faults_->Calls("C_Login"), 1u);
+}
+
+TEST_F(FaultHealing, GivesUpOnAFaultThatStaysAndNamesIt) {
+  OpenWithKey();
+  for (const CK_RV rv : {CKR_SESSION_HANDLE_INVALID, CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED,
+                         CKR_OBJECT_HANDLE_INVALID, CKR_ARGUMENTS_BAD}) {
+    faults_->Use("C_Sign always return " + std::to_string(rv));
+    const absl::Status status = Sign();
+    EXPECT_TRUE(HasReason(status, Reason::HSM_UNAVAILABLE)) << status;
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr(std::string(CkrName(rv))));
+    EXPECT_LE(faults_->Calls("C_Sign"), 4u);
+    faults_->Clear();
+    EXPECT_TRUE(Sign().ok()) << Sign();
+  }
+}
+
+TEST_F(FaultHealing, FindsEachKeyOnceAndNotForEachSignature) {
+  OpenWithKey();
+  ASSERT_TRUE(Sign().ok());
+  faults_->Clear();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Sign().ok());
+  EXPECT_EQ(faults_->Calls("C_Sign"), 5u);
+  EXPECT_EQ(faults_->Calls("C_FindObjectsInit"), 0u);
+  EXPECT_EQ(faults_->Calls("C_OpenSession"), 0u);
+}
+
+TEST_F(FaultHealing, OffersAWrongPinOnceWhateverComesBy) {
+  softhsm_->WritePin("000000");
+  auto token = OpenPkcs11Token(std::move(options_));
+  ASSERT_TRUE(token.ok()) << token.status();
+  faults_->Clear();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(HasReason((*token)->Sign("pai", digest_).status(), Reason::HSM_PIN_REJECTED));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(faults_->Calls("C_Login"), 1u);
+}
+
+TEST_F(FaultHealing, NamesALockedPinAndDoesNotKnockAgain) {
+  OpenWithKey();
+  faults_->Use("C_Login always return " + std::to_string(CKR_PIN_LOCKED) + "\nC_Sign 1 return " +
+               std::to_string(CKR_DEVICE_REMOVED));
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(HasReason(Sign(), Reason::HSM_PIN_LOCKED)) << Sign();
+  }
+  EXPECT_EQ(faults_->Calls("C_Login"), 1u);
+}
+
+TEST_F(FaultHealing, MakesDoWithTheSessionsThereAre) {
+  OpenWithKey();
+  ASSERT_TRUE(Sign().ok());
+  faults_->Use("C_OpenSession always return " + std::to_string(CKR_SESSION_COUNT) +
+               "\nC_Sign always delay 1");
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 3; ++i) good += Sign().ok();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 9);
+  EXPECT_LE(faults_->Calls("C_OpenSession"), 3u);
+}
+
+TEST_F(FaultHealing, NamesASessionLimitThatLeavesNone) {
+  auto token = OpenPkcs11Token(std::move(options_));
+  ASSERT_TRUE(token.ok());
+  faults_->Use("C_OpenSession always return " + std::to_string(CKR_SESSION_COUNT));
+  const absl::Status status = (*token)->Describe().status();
+  EXPECT_TRUE(HasReason(status, Reason::HSM_UNAVAILABLE)) << status;
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("CKR_SESSION_COUNT"));
+}
+
+TEST_F(FaultHealing, FreesTheCallerOfACallThatHangsAndSignsOnAnotherThread) {
+  OpenWithKey();
+  ASSERT_TRUE(Sign().ok());
+  hsm::SignerPool pool(token_, {.threads = 1, .stuck_after_ms = 20});
+  faults_->Use("C_Sign 1 hang");
+  const auto hung = pool.SignAndWait("pai", digest_, Deadline::In(milliseconds(10)));
+  EXPECT_TRUE(HasReason(hung.status(), Reason::HSM_TIMEOUT)) << hung.status();
+  while (pool.Counters().stuck != 1) std::this_thread::yield();
+  const auto next = pool.SignAndWait("pai", digest_, Deadline::In(std::chrono::minutes(2)));
+  EXPECT_TRUE(next.ok()) << next.status();
+  faults_->Clear();
+  while (pool.Counters().stuck != 0) std::this_thread::yield();
+}
+
+TEST_F(FaultHealing, DoesNotFinalizeUnderACallThatHangs) {
+  OpenWithKey();
+  ASSERT_TRUE(Sign().ok());
+  faults_->Use("C_Sign 1 hang\nC_Sign 2 return " + std::to_string(CKR_DEVICE_REMOVED));
+  absl::Status hung;
+  std::thread stuck([&] { hung = Sign(); });
+  while (faults_->Calls("C_Sign") < 1) std::this_thread::yield();
+  const absl::Status refused = Sign();
+  EXPECT_TRUE(HasReason(refused, Reason::HSM_UNAVAILABLE)) << refused;
+  EXPECT_EQ(faults_->Calls("C_Finalize"), 0u);
+  EXPECT_TRUE(Sign().ok()) << "a device that came back by itself is used again";
+  faults_->Clear();
+  stuck.join();
+  EXPECT_TRUE(hung.ok()) << hung;
+}
+
+TEST_F(FaultHealing, CatchesAWrongSignatureInItsHealthCheck) {
+  OpenWithKey();
+  faults_->Use("C_Sign always garbage");
+  EXPECT_TRUE(HasReason(token_->CheckHealth("pai"), Reason::HSM_BAD_SIGNATURE));
+  // A key whose first signature is wrong is not handed out, nor left behind.
+  const auto key = token_->GenerateKey("image", hsm::KeyPurpose::kSigning);
+  EXPECT_TRUE(HasReason(key.status(), Reason::HSM_BAD_SIGNATURE)) << key.status();
+  faults_->Clear();
+  EXPECT_TRUE(token_->CheckHealth("pai").ok());
+  EXPECT_TRUE(HasReason(token_->FindKey("image").status(), Reason::HSM_KEY_MISSING));
+}
+
+TEST_F(FaultHealing, StartsWithAModuleThatDoesNotInitialize) {
+  faults_->Use("C_Initialize always return " + std::to_string(CKR_DEVICE_ERROR));
+  auto token = OpenPkcs11Token(std::move(options_));
+  ASSERT_TRUE(token.ok()) << token.status();
+  const absl::Status away = (*token)->Describe().status();
+  EXPECT_TRUE(HasReason(away, Reason::HSM_UNAVAILABLE)) << away;
+  faults_->Clear();
+  EXPECT_TRUE((*token)->Describe().ok()) << (*token)->Describe().status();
+}
+
+}  // namespace
+}  // namespace assay::pkcs11
