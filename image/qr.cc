@@ -8,12 +8,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "image/qr_mask.h"
 #include "image/text.h"
 
 namespace assay::image {
 namespace {
 
 constexpr int kSmallestVersion = 2;
+constexpr unsigned char kFunctionModule = 0x80;  // libqrencode: no data, never masked
 
 struct CodeFree {
   void operator()(QRcode* code) const { QRcode_free(code); }
@@ -52,11 +54,15 @@ absl::StatusOr<QrMatrix> EncodeQr(std::string_view text) {
                        "longer than the largest QR code holds");
   }
   QrMatrix matrix(code->width);
+  std::vector<bool> maskable(static_cast<size_t>(code->width) * code->width);
   for (int row = 0; row < code->width; ++row) {
     for (int column = 0; column < code->width; ++column) {
-      matrix.Set(column, row, (code->data[row * code->width + column] & 1) != 0);
+      const unsigned char module = code->data[row * code->width + column];
+      matrix.Set(column, row, (module & 1) != 0);
+      maskable[static_cast<size_t>(row) * code->width + column] = (module & kFunctionModule) == 0;
     }
   }
+  ChooseReferenceMask(matrix, maskable);
   return matrix;
 }
 
