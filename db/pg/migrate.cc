@@ -17,15 +17,14 @@ namespace {
 // "assay" in ASCII: the advisory lock's number.
 constexpr char kLock[] = "418347610489";
 
-constexpr Statement kTableExists = {"schema_exists",
-                                    "SELECT to_regclass('schema_migrations') IS NOT NULL"};
-constexpr Statement kApplied = {"schema_applied",
-                                "SELECT version, name, checksum, works_with, applied_at FROM "
-                                "schema_migrations ORDER BY version"};
-constexpr Statement kRecord = {
-    "schema_record",
-    "INSERT INTO schema_migrations (version, name, checksum, works_with) "
-    "VALUES ($1::bigint, $2::text, $3::bytea, $4::bigint)"};
+const Statement kTableExists = {"schema_exists",
+                                "SELECT to_regclass('schema_migrations') IS NOT NULL"};
+const Statement kApplied = {"schema_applied",
+                            "SELECT version, name, checksum, works_with, applied_at FROM "
+                            "schema_migrations ORDER BY version"};
+const Statement kRecord = {"schema_record",
+                           "INSERT INTO schema_migrations (version, name, checksum, works_with) "
+                           "VALUES ($1::bigint, $2::text, $3::bytea, $4::bigint)"};
 constexpr char kCreateTable[] =
     "CREATE TABLE IF NOT EXISTS schema_migrations (version int PRIMARY KEY, name text NOT NULL, "
     "checksum bytea NOT NULL, works_with int NOT NULL, applied_at timestamptz NOT NULL DEFAULT "

@@ -114,7 +114,7 @@ void Session::Check(PGresult* result) {
 Rows Session::Run(const Statement& statement, const Params& params) {
   PGconn* const raw = connector_.raw();
   if (!prepared_.contains(std::string_view(statement.name))) {
-    Rows made(PQprepare(raw, statement.name, statement.sql, 0, nullptr));
+    Rows made(PQprepare(raw, statement.name, statement.sql.c_str(), 0, nullptr));
     Check(made.raw());
     prepared_.insert(statement.name);
   }

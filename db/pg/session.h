@@ -13,10 +13,10 @@
 
 namespace assay::pg {
 
-// A statement the connection prepares at its first use; both texts live for ever.
+// A statement, prepared by each connection at its first use of the name.
 struct Statement {
   const char* name;
-  const char* sql;
+  std::string sql;
 };
 
 // Hands libpq's connection to libpqxx and keeps sight of it.

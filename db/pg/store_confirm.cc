@@ -1,0 +1,237 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "db/ledger_entry.h"
+#include "db/pg/store_impl.h"
+
+namespace assay::pg {
+namespace {
+
+const Statement kFind = {
+    "confirm_find",
+    "SELECT q.place, a.id, a.device_id, a.line, d.row, coalesce(x.state, 1), l.name "
+    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS q (lot_id, ticket, place) "
+    "JOIN attempts a ON a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live "
+    "JOIN devices d ON d.attempt_id = a.id JOIN lots l ON l.id = a.lot_id "
+    "LEFT JOIN device_outcomes x ON x.row = d.row"};
+const Statement kDecide = {"confirm_decide",
+                           "INSERT INTO device_outcomes (row, state, actor, confirmed_at) "
+                           "SELECT *, now() FROM unnest($1::bigint[], $2::bigint[], $3::text[]) "
+                           "ON CONFLICT DO NOTHING RETURNING row"};
+const Statement kDecided = {
+    "confirm_decided", "SELECT row, state FROM device_outcomes WHERE row = ANY ($1::bigint[])"};
+const Statement kWipe = {"confirm_wipe",
+                         "DELETE FROM sealed_identities s USING unnest($1::bigint[], $2::bigint[]) "
+                         "AS w (lot_id, attempt_id) "
+                         "WHERE s.lot_id = w.lot_id AND s.attempt_id = w.attempt_id"};
+const Statement kNote = {
+    "confirm_note", "INSERT INTO ledger_entries (kind, body) SELECT $1::text, unnest($2::text[])"};
+const Statement kHoldResults = {
+    "confirm_hold",
+    "SELECT lot_id FROM lot_results WHERE lot_id = ANY ($1::bigint[]) ORDER BY lot_id FOR UPDATE"};
+const Statement kCount = {
+    "confirm_count",
+    "UPDATE lot_results r SET confirmed = r.confirmed + n.confirmed, scrapped = r.scrapped + "
+    "n.scrapped "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (lot_id, confirmed, scrapped) "
+    "WHERE r.lot_id = n.lot_id"};
+// Within a lot the oldest come first by attempt, so that each call looks at `limit` rows a lot at
+// most.
+const Statement kWipeRetained = {
+    "wipe_retained",
+    "WITH due AS (SELECT s.lot_id, s.attempt_id FROM lots l CROSS JOIN LATERAL ("
+    "SELECT lot_id, attempt_id, sealed_at FROM sealed_identities WHERE lot_id = l.id "
+    "ORDER BY attempt_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED) s "
+    "WHERE s.sealed_at <= now() - l.retention LIMIT $1::bigint) "
+    "DELETE FROM sealed_identities s USING due "
+    "WHERE s.lot_id = due.lot_id AND s.attempt_id = due.attempt_id"};
+
+struct Found {
+  bool there = false;
+  int64_t attempt_id = 0;
+  std::string device_id;
+  std::string line;
+  int64_t row = 0;
+  int64_t state = 0;
+  std::string lot;
+};
+
+// One batch of confirmations inside one transaction.
+class Confirming {
+ public:
+  using Results = std::vector<absl::StatusOr<db::ConfirmResult>>;
+
+  Confirming(Transaction& transaction, std::span<const db::Confirmation> asked, Results& results)
+      : transaction_(transaction), asked_(asked), results_(results), found_(asked.size()) {}
+
+  void Run(const std::vector<size_t>& places) {
+    Find(places);
+    std::vector<size_t> wanted;
+    for (const size_t place : places) {
+      if (Decide(place)) wanted.push_back(place);
+    }
+    if (wanted.empty()) return transaction_.Discard();
+    // One order for all who decide over the same devices.
+    std::sort(wanted.begin(), wanted.end(),
+              [&](size_t a, size_t b) { return found_[a].row < found_[b].row; });
+    const std::vector<size_t> ours = WriteOutcomes(wanted);
+    if (ours.empty()) return transaction_.Discard();
+    WipeAndNote(ours);
+    Count(ours);
+  }
+
+ private:
+  void Find(const std::vector<size_t>& places) {
+    std::vector<int64_t> lots;
+    std::vector<std::string_view> tickets;
+    for (const size_t place : places) {
+      lots.push_back(asked_[place].lot_id);
+      tickets.push_back(asked_[place].ticket);
+    }
+    const Rows rows = transaction_.Run(kFind, Params().Ints(lots).Texts(tickets));
+    for (int i = 0; i < rows.size(); ++i) {
+      found_[places[static_cast<size_t>(rows.Int(i, 0) - 1)]] = {
+          true,           rows.Int(i, 1), rows.Text(i, 2), rows.Text(i, 3),
+          rows.Int(i, 4), rows.Int(i, 5), rows.Text(i, 6)};
+    }
+  }
+
+  // True when the outcome is to be written; otherwise the item has its answer.
+  bool Decide(size_t place) {
+    const Found& found = found_[place];
+    const db::Confirmation& asked = asked_[place];
+    if (!found.there) {
+      results_[place] = RefuseField(Reason::TICKET_UNKNOWN, "ticket", asked.ticket,
+                                    "no identity was sealed for it");
+      return false;
+    }
+    if (!asked.line.empty() && asked.line != found.line) {
+      results_[place] =
+          Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
+      return false;
+    }
+    // Twice in one batch: the first decides.
+    const int64_t outcome = static_cast<int64_t>(asked.outcome);
+    const int64_t state =
+        found.state == 1 && decided_.contains(found.row) ? decided_[found.row] : found.state;
+    if (state == 1) {
+      decided_[found.row] = outcome;
+      return true;
+    }
+    results_[place] = After(place, state);
+    return false;
+  }
+
+  absl::StatusOr<db::ConfirmResult> After(size_t place, int64_t state) const {
+    if (state != static_cast<int64_t>(asked_[place].outcome)) {
+      return Refuse(Reason::CONFIRM_CONFLICT, "the device was confirmed otherwise before");
+    }
+    return db::ConfirmResult{found_[place].device_id, true};
+  }
+
+  std::vector<size_t> WriteOutcomes(const std::vector<size_t>& wanted) {
+    std::vector<int64_t> rows, states;
+    std::vector<std::string_view> actors;
+    for (const size_t place : wanted) {
+      rows.push_back(found_[place].row);
+      states.push_back(static_cast<int64_t>(asked_[place].outcome));
+      actors.push_back(asked_[place].actor);
+    }
+    const Rows written = transaction_.Run(kDecide, Params().Ints(rows).Ints(states).Texts(actors));
+    std::vector<int64_t> won;
+    for (int i = 0; i < written.size(); ++i) won.push_back(written.Int(i, 0));
+    std::map<int64_t, int64_t> before;
+    if (won.size() < wanted.size()) {
+      const Rows decided = transaction_.Run(kDecided, Params().Ints(rows));
+      for (int i = 0; i < decided.size(); ++i) before[decided.Int(i, 0)] = decided.Int(i, 1);
+    }
+    std::vector<size_t> ours;
+    for (const size_t place : wanted) {
+      const int64_t row = found_[place].row;
+      if (std::find(won.begin(), won.end(), row) != won.end()) {
+        results_[place] = db::ConfirmResult{found_[place].device_id, false};
+        ours.push_back(place);
+      } else {
+        results_[place] = After(place, before[row]);
+      }
+    }
+    return ours;
+  }
+
+  void WipeAndNote(const std::vector<size_t>& ours) {
+    std::vector<int64_t> lots, attempts;
+    std::vector<std::string> entries;
+    for (const size_t place : ours) {
+      lots.push_back(asked_[place].lot_id);
+      attempts.push_back(found_[place].attempt_id);
+      entries.push_back(
+          db::ConfirmEntry(asked_[place], found_[place].device_id, found_[place].lot));
+    }
+    transaction_.Run(kWipe, Params().Ints(lots).Ints(attempts));
+    const std::vector<std::string_view> views(entries.begin(), entries.end());
+    transaction_.Run(kNote, Params().Text(db::kConfirmEntry).Texts(views));
+  }
+
+  void Count(const std::vector<size_t>& ours) {
+    LotCounts confirmed, scrapped;
+    for (const size_t place : ours) {
+      const bool scrap = asked_[place].outcome == db::DeviceState::kScrapped;
+      confirmed[asked_[place].lot_id] += scrap ? 0 : 1;
+      scrapped[asked_[place].lot_id] += scrap ? 1 : 0;
+    }
+    const LotColumns first = ColumnsOf(confirmed);
+    const LotColumns second = ColumnsOf(scrapped);
+    if (first.lots.size() > 1) transaction_.Run(kHoldResults, Params().Ints(first.lots));
+    transaction_.Run(kCount, Params().Ints(first.lots).Ints(first.counts).Ints(second.counts));
+  }
+
+  Transaction& transaction_;
+  std::span<const db::Confirmation> asked_;
+  Results& results_;
+  std::vector<Found> found_;
+  std::map<int64_t, int64_t> decided_;
+};
+
+}  // namespace
+
+std::vector<absl::StatusOr<db::ConfirmResult>> PgStore::ConfirmDevices(
+    std::span<const db::Confirmation> confirmations) {
+  Confirming::Results results(confirmations.size(), db::ConfirmResult{});
+  std::vector<size_t> places;
+  for (size_t i = 0; i < confirmations.size(); ++i) {
+    const db::Confirmation& asked = confirmations[i];
+    if (!Storable(asked.ticket) || !Storable(asked.actor)) {
+      results[i] =
+          RefuseField(Reason::FIELD_MALFORMED, "ticket", "", "must be UTF-8 without a zero byte");
+    } else if (asked.outcome != db::DeviceState::kProvisioned &&
+               asked.outcome != db::DeviceState::kScrapped) {
+      results[i] =
+          RefuseField(Reason::FIELD_OUT_OF_RANGE, "outcome", "", "provisioned or scrapped");
+    } else {
+      places.push_back(i);
+    }
+  }
+  if (places.empty()) return results;
+  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
+    Confirming(transaction, confirmations, results).Run(places);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    for (const size_t place : places) results[place] = status;
+  }
+  return results;
+}
+
+absl::StatusOr<int> PgStore::WipeRetained(int limit) {
+  int wiped = 0;
+  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
+    wiped = transaction.Run(kWipeRetained, Params().Int(limit)).affected();
+    if (wiped == 0) transaction.Discard();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return wiped;
+}
+
+}  // namespace assay::pg

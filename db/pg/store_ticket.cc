@@ -1,0 +1,327 @@
+#include <unordered_map>
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "db/pg/store_impl.h"
+
+namespace assay::pg {
+namespace {
+
+const Statement kFind = {
+    "ticket_find",
+    "SELECT q.place, a.id, a.request_digest, a.line, a.instance_id, a.device_id, d.image_sha256, "
+    "s.sealed, "
+    "d.attempt_id IS NOT NULL, s.attempt_id IS NOT NULL, coalesce(i.lease_until > now(), false) "
+    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS q (lot_id, ticket, place) "
+    "JOIN attempts a ON a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live "
+    "LEFT JOIN devices d ON d.attempt_id = a.id "
+    "LEFT JOIN sealed_identities s ON s.lot_id = a.lot_id AND s.attempt_id = a.id "
+    "LEFT JOIN instances i ON i.instance_id = a.instance_id"};
+const Statement kHoldLots = {
+    "claim_hold",
+    "SELECT lot_id, open, capacity - claimed FROM lot_claims WHERE lot_id = ANY ($1::bigint[]) "
+    "ORDER BY lot_id FOR UPDATE"};
+// The claim, its open intent and the quota it takes, for those that clash with nothing.
+const Statement kClaim = {
+    "claim",
+    "WITH made AS (INSERT INTO attempts (lot_id, ticket, line, actor, request_digest, device_id, "
+    "serial_number, dac_serial, public_key_sha256, tbs_sha256, pai, instance_id) "
+    "SELECT *, $12::text FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], "
+    "$5::bytea[], "
+    "$6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[]) "
+    "ON CONFLICT DO NOTHING RETURNING id, lot_id, ticket), "
+    "opened AS (INSERT INTO open_intents (attempt_id, lot_id, instance_id) "
+    "SELECT id, lot_id, $12::text FROM made), "
+    "counted AS (UPDATE lot_claims c SET claimed = c.claimed + n.made "
+    "FROM (SELECT lot_id, count(*) AS made FROM made GROUP BY lot_id) n WHERE c.lot_id = n.lot_id) "
+    "SELECT id, lot_id, ticket FROM made"};
+const Statement kWhy = {
+    "claim_why",
+    "SELECT q.place, "
+    "EXISTS (SELECT FROM attempts a WHERE a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live), "
+    "EXISTS (SELECT FROM attempts a WHERE a.serial_number = q.serial_number AND a.lot_id = "
+    "q.lot_id "
+    "AND a.live), "
+    "EXISTS (SELECT FROM attempts a WHERE a.public_key_sha256 = q.public_key AND a.live), "
+    "EXISTS (SELECT FROM attempts a WHERE a.dac_serial = q.dac_serial OR a.device_id = "
+    "q.device_id) "
+    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) "
+    "WITH ORDINALITY AS q (lot_id, ticket, serial_number, public_key, dac_serial, device_id, "
+    "place)"};
+
+std::string KeyOf(int64_t lot_id, std::string_view ticket) {
+  return absl::StrCat(lot_id, "/", absl::string_view(ticket.data(), ticket.size()));
+}
+
+ByteView KeyOrNothing(const Sha256Digest& digest) {
+  return digest == Sha256Digest{} ? ByteView() : ByteView(digest);
+}
+
+absl::Status CheckTexts(const db::Intent& intent) {
+  for (const auto& [field, text] :
+       {std::pair<const char*, const std::string*>{"ticket", &intent.ticket},
+        {"line", &intent.line},
+        {"actor", &intent.actor},
+        {"device_id", &intent.device_id},
+        {"serial_number", &intent.serial_number},
+        {"pai", &intent.pai}}) {
+    if (!Storable(*text)) {
+      return RefuseField(Reason::FIELD_MALFORMED, field, "", "must be UTF-8 without a zero byte");
+    }
+  }
+  return absl::OkStatus();
+}
+
+db::TicketView ViewAt(const Rows& rows, int i) {
+  db::TicketView view;
+  view.attempt_id = rows.Int(i, 1);
+  view.request_digest = rows.Digest(i, 2);
+  view.line = rows.Text(i, 3);
+  view.instance_id = rows.Text(i, 4);
+  if (!rows.Bool(i, 8)) {
+    view.state = rows.Bool(i, 10) ? db::TicketView::State::kInFlight : db::TicketView::State::kDead;
+    return view;
+  }
+  view.state = rows.Bool(i, 9) ? db::TicketView::State::kSealed : db::TicketView::State::kWiped;
+  view.device_id = rows.Text(i, 5);
+  view.image_sha256 = rows.Digest(i, 6);
+  view.sealed = rows.Blob(i, 7);
+  return view;
+}
+
+// One batch of intents inside one transaction.
+class Claim {
+ public:
+  using Results = std::vector<absl::StatusOr<int64_t>>;
+
+  Claim(Transaction& transaction, std::span<const db::Intent> intents,
+        const std::string& instance_id, Results& results)
+      : transaction_(transaction),
+        intents_(intents),
+        instance_id_(instance_id),
+        results_(results) {}
+
+  // `places` are the items to claim, in order; each gets its result.
+  void Run(std::vector<size_t> places) {
+    HoldLots(places);
+    std::vector<size_t> clashed;
+    // Where an item clashes, the room it did not take goes to the next that waits.
+    while (!places.empty()) {
+      std::vector<size_t> wave, waiting;
+      for (const size_t place : places) {
+        if (!MayClaim(place)) continue;
+        Room& room = room_[intents_[place].lot_id];
+        if (room.wanted < room.left) {
+          ++room.wanted;
+          wave.push_back(place);
+        } else {
+          waiting.push_back(place);
+        }
+      }
+      if (wave.empty()) {
+        for (const size_t place : waiting) {
+          results_[place] = Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+        }
+        break;
+      }
+      Insert(wave, clashed);
+      places = std::move(waiting);
+    }
+    if (!clashed.empty()) Explain(clashed);
+    if (made_ == 0) transaction_.Discard();
+  }
+
+ private:
+  struct Room {
+    bool open = false;
+    int64_t left = 0;
+    int64_t wanted = 0;
+  };
+
+  // Before anything else of the lots, in the order of their ids: the one order in which locks are
+  // taken.
+  void HoldLots(const std::vector<size_t>& places) {
+    std::vector<int64_t> lots;
+    for (const size_t place : places) lots.push_back(intents_[place].lot_id);
+    const Rows rows = transaction_.Run(kHoldLots, Params().Ints(lots));
+    for (int i = 0; i < rows.size(); ++i)
+      room_[rows.Int(i, 0)] = {rows.Bool(i, 1), rows.Int(i, 2), 0};
+  }
+
+  bool MayClaim(size_t place) {
+    const auto room = room_.find(intents_[place].lot_id);
+    if (room == room_.end()) {
+      results_[place] = Refuse(Reason::LOT_UNKNOWN, "no such lot");
+      return false;
+    }
+    if (!room->second.open) {
+      results_[place] = Refuse(Reason::LOT_NOT_OPEN, "the lot is closed");
+      return false;
+    }
+    return true;
+  }
+
+  void Insert(const std::vector<size_t>& wave, std::vector<size_t>& clashed) {
+    std::vector<int64_t> lots;
+    std::vector<std::string_view> tickets, lines, actors, devices, serials, pais;
+    std::vector<ByteView> digests, dac_serials, keys, tbs;
+    for (const size_t place : wave) {
+      const db::Intent& intent = intents_[place];
+      lots.push_back(intent.lot_id);
+      tickets.push_back(intent.ticket);
+      lines.push_back(intent.line);
+      actors.push_back(intent.actor);
+      digests.push_back(intent.request_digest);
+      devices.push_back(intent.device_id);
+      serials.push_back(intent.serial_number);
+      dac_serials.push_back(intent.dac_serial);
+      keys.push_back(KeyOrNothing(intent.public_key_sha256));
+      tbs.push_back(intent.tbs_sha256);
+      pais.push_back(intent.pai);
+    }
+    const Rows rows = transaction_.Run(kClaim, Params()
+                                                   .Ints(lots)
+                                                   .Texts(tickets)
+                                                   .Texts(lines)
+                                                   .Texts(actors)
+                                                   .Blobs(digests)
+                                                   .Texts(devices)
+                                                   .TextsOrNull(serials)
+                                                   .BlobsOrNull(dac_serials)
+                                                   .BlobsOrNull(keys)
+                                                   .Blobs(tbs)
+                                                   .Texts(pais)
+                                                   .Text(instance_id_));
+    std::unordered_map<std::string, int64_t> made;
+    for (int i = 0; i < rows.size(); ++i)
+      made[KeyOf(rows.Int(i, 1), rows.Text(i, 2))] = rows.Int(i, 0);
+    for (auto& [lot, room] : room_) room.wanted = 0;
+    for (const size_t place : wave) {
+      const auto found = made.find(KeyOf(intents_[place].lot_id, intents_[place].ticket));
+      if (found == made.end()) {
+        clashed.push_back(place);
+      } else {
+        results_[place] = found->second;
+        --room_[intents_[place].lot_id].left;
+        ++made_;
+      }
+    }
+  }
+
+  // What each clashed with; the first of the order ticket, serial number, key, DAC serial.
+  void Explain(const std::vector<size_t>& clashed) {
+    std::vector<int64_t> lots;
+    std::vector<std::string_view> tickets, serials, devices;
+    std::vector<ByteView> keys, dac_serials;
+    for (const size_t place : clashed) {
+      const db::Intent& intent = intents_[place];
+      lots.push_back(intent.lot_id);
+      tickets.push_back(intent.ticket);
+      serials.push_back(intent.serial_number);
+      keys.push_back(KeyOrNothing(intent.public_key_sha256));
+      dac_serials.push_back(intent.dac_serial);
+      devices.push_back(intent.device_id);
+    }
+    const Rows rows = transaction_.Run(kWhy, Params()
+                                                 .Ints(lots)
+                                                 .Texts(tickets)
+                                                 .TextsOrNull(serials)
+                                                 .BlobsOrNull(keys)
+                                                 .BlobsOrNull(dac_serials)
+                                                 .Texts(devices));
+    for (int i = 0; i < rows.size(); ++i) {
+      const size_t place = clashed[static_cast<size_t>(rows.Int(i, 0) - 1)];
+      results_[place] = WhyAt(rows, i, intents_[place]);
+    }
+  }
+
+  static absl::Status WhyAt(const Rows& rows, int i, const db::Intent& intent) {
+    if (rows.Bool(i, 1)) {
+      return Refuse(Reason::TICKET_IN_FLIGHT,
+                    "another intent for the ticket came first; look again");
+    }
+    if (rows.Bool(i, 2)) {
+      return RefuseField(Reason::SERIAL_NUMBER_TAKEN, "serial_number", intent.serial_number,
+                         "another unit of the lot has it");
+    }
+    if (rows.Bool(i, 3)) {
+      return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
+    }
+    if (rows.Bool(i, 4)) {
+      return Refuse(Reason::INTERNAL, "the drawn DAC serial or device id is taken; draw again");
+    }
+    // What it clashed with has gone since.
+    return Refuse(Reason::TICKET_IN_FLIGHT, "another attempt ended meanwhile; look again");
+  }
+
+  Transaction& transaction_;
+  std::span<const db::Intent> intents_;
+  const std::string& instance_id_;
+  Results& results_;
+  std::map<int64_t, Room> room_;
+  int made_ = 0;
+};
+
+}  // namespace
+
+std::vector<absl::StatusOr<db::TicketView>> PgStore::FindTickets(
+    std::span<const db::TicketKey> keys) {
+  std::vector<absl::StatusOr<db::TicketView>> views(keys.size(), db::TicketView{});
+  std::vector<int64_t> lots;
+  std::vector<std::string_view> tickets;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!Storable(keys[i].ticket)) {
+      views[i] =
+          RefuseField(Reason::FIELD_MALFORMED, "ticket", "", "must be UTF-8 without a zero byte");
+      continue;
+    }
+    places.push_back(i);
+    lots.push_back(keys[i].lot_id);
+    tickets.push_back(keys[i].ticket);
+  }
+  if (places.empty()) return views;
+  const absl::Status status = Read(pool_, Use::kIssue, [&](Session& session) {
+    const Rows rows = session.Run(kFind, Params().Ints(lots).Texts(tickets));
+    for (int i = 0; i < rows.size(); ++i) {
+      views[places[static_cast<size_t>(rows.Int(i, 0) - 1)]] = ViewAt(rows, i);
+    }
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    for (const size_t place : places) views[place] = status;
+  }
+  return views;
+}
+
+std::vector<absl::StatusOr<int64_t>> PgStore::RecordIntents(std::span<const db::Intent> intents,
+                                                            const std::string& instance_id) {
+  const Claim::Results unasked(intents.size(), absl::UnknownError("not run"));
+  Claim::Results results = unasked;
+  std::vector<size_t> places;
+  std::unordered_map<std::string, size_t> first;
+  Claim::Results refused = unasked;
+  for (size_t i = 0; i < intents.size(); ++i) {
+    if (const absl::Status texts = CheckTexts(intents[i]); !texts.ok()) {
+      refused[i] = texts;
+    } else if (!first.emplace(KeyOf(intents[i].lot_id, intents[i].ticket), i).second) {
+      refused[i] =
+          Refuse(Reason::TICKET_IN_FLIGHT, "another intent for the ticket came first; look again");
+    } else {
+      places.push_back(i);
+    }
+  }
+  results = refused;
+  if (places.empty()) return results;
+  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
+    results = refused;
+    Claim(transaction, intents, instance_id, results).Run(places);
+    return absl::OkStatus();
+  });
+  if (!status.ok()) {
+    for (const size_t place : places) results[place] = status;
+  }
+  return results;
+}
+
+}  // namespace assay::pg
