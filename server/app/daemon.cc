@@ -1,0 +1,339 @@
+#include "server/app/daemon.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "base/log.h"
+#include "base/refusal.h"
+#include "db/pg/pg_store.h"
+#include "hsm/p256.h"
+#include "hsm/signer_pool.h"
+#include "matter/certificate.h"
+#include "server/app/open.h"
+#include "server/app/version.h"
+#include "server/authority/authority.h"
+#include "server/lot/catalog.h"
+#include "server/lot/lot_key.h"
+#include "server/ops/figures.h"
+#include "server/ops/health.h"
+#include "server/ops/housekeeping.h"
+#include "server/ops/http.h"
+#include "server/ops/metrics.h"
+#include "server/rpc/audit_service.h"
+#include "server/rpc/authority_service.h"
+#include "server/rpc/catalog_service.h"
+#include "server/rpc/issuance_service.h"
+#include "server/rpc/row_codes.h"
+#include "server/rpc/server.h"
+
+namespace assay::app {
+namespace {
+
+constexpr std::chrono::seconds kTlsPoll{10}, kStockTaking{15}, kHsmCheckTime{3};
+
+std::string InstanceId(Random& random) {
+  std::array<char, 65> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return std::string(host.data()) + "/" + std::to_string(getpid()) + "/" + ToHex(random.Draw(4));
+}
+
+absl::StatusOr<matter::CdSignerSet> CdSigners(const ops::Config& config) {
+  matter::CdSignerSet signers;
+  const auto add = [&](const Bytes& der, bool sandbox) -> absl::Status {
+    const auto certificate = matter::Certificate::Parse(der);
+    if (!certificate.ok()) return Within("trust.cd_signers", certificate.status());
+    const ByteView id = certificate->subject_key_id();
+    const bool is_sdk_test = std::equal(id.begin(), id.end(), matter::kTestCdSignerKeyId.begin(),
+                                        matter::kTestCdSignerKeyId.end());
+    return Within("trust.cd_signers", signers.Add(*certificate, sandbox || is_sdk_test));
+  };
+  for (const Bytes& der : config.trust.cd_signers) ASSAY_RETURN_IF_ERROR(add(der, false));
+  if (!config.production) ASSAY_RETURN_IF_ERROR(add(config.sandbox.cd_certificate, true));
+  return signers;
+}
+
+authority::AuthorityOptions AuthorityPart(const ops::Config& config) {
+  authority::AuthorityOptions options;
+  options.production = config.production;
+  options.trusted_paas = config.trust.paas;
+  if (!config.production) {
+    options.trusted_paas.push_back(config.sandbox.paa_certificate);
+    options.sandbox_paa_key = config.sandbox.paa_key;
+    options.sandbox_paa_certificate = config.sandbox.paa_certificate;
+    options.sandbox_cd_key = config.sandbox.cd_key;
+    options.sandbox_cd_certificate = config.sandbox.cd_certificate;
+  }
+  return options;
+}
+
+issue::PipelineOptions PipelinePart(const ops::Config& config, const std::string& instance_id) {
+  issue::PipelineOptions options;
+  options.instance_id = instance_id;
+  options.production = config.production;
+  options.image_key = config.hsm.image_key;
+  options.image_certificate = config.hsm.image_certificate;
+  options.wrapping_key = config.hsm.wrapping_key;
+  options.crypto_threads = config.limits.crypto_threads;
+  options.store_threads = config.limits.store_threads;
+  options.max_batch = config.limits.max_batch;
+  options.max_in_flight = config.limits.max_in_flight;
+  options.least_deadline = config.limits.calls.deadline.least;
+  return options;
+}
+
+// Page tokens of replicas that share a TLS key are interchangeable; a new key ends running listings
+// only.
+SecretBytes PageTokenKey(const rpc::TlsState& tls) {
+  const Sha256Digest digest = Sha256(AsBytes("assay page tokens\n" + tls.key));
+  return SecretBytes::CopyOf(digest);
+}
+
+}  // namespace
+
+class Daemon::Impl {
+ public:
+  Impl(const ops::Config& config, DaemonParts parts)
+      : config_(config),
+        parts_(std::move(parts)),
+        metrics_(kVersion),
+        grants_(access::GrantList(config.grants)) {}
+
+  ~Impl() {
+    if (!drained_) Stop(std::chrono::milliseconds(0));
+    http_.reset();
+    metrics_.ForgetSources();
+    stock_loop_.reset();
+    tls_loop_.reset();
+    health_.reset();
+    server_.reset();
+    // Attempts under way end before the lease does.
+    pipeline_.reset();
+    housekeeping_.reset();
+  }
+
+  absl::Status Start() {
+    SetLogLevel(config_.log_level);
+    ASSAY_RETURN_IF_ERROR(OpenLeaves());
+    ASSAY_RETURN_IF_ERROR(MakeServices());
+    ASSAY_RETURN_IF_ERROR(Listen());
+    StartLoops();
+    return StartHttp();
+  }
+
+  absl::Status Reload(const ops::Config& next) {
+    grants_.Replace(access::GrantList(next.grants));
+    desk_->SetLimits(next.limits.calls);
+    SetLogLevel(next.log_level);
+    if (next.fixed_parts != config_.fixed_parts) {
+      LogWarning("reload", {{"message",
+                             "some changed settings wait for a restart: only grants, log, "
+                             "limits of calls and the content of the TLS files are reloaded"}});
+    }
+    const auto changed = tls_->Reload(config_.tls);
+    if (!changed.ok()) return Within("tls", changed.status());
+    LogInfo("reload", {{"grants", static_cast<int64_t>(next.grants.size())},
+                       {"tls", *changed ? "new" : "same"}});
+    return absl::OkStatus();
+  }
+
+  void Stop(std::chrono::milliseconds grace) {
+    drained_ = true;
+    if (health_ != nullptr) health_->Stop();
+    if (grace.count() > 0) std::this_thread::sleep_for(config_.limits.drain_delay);
+    if (issuance_ != nullptr) issuance_->Drain();
+    if (pipeline_ != nullptr) pipeline_->Drain();
+    if (server_ != nullptr) server_->Shutdown(grace);
+  }
+
+  const ops::Config& config() const { return config_; }
+  rpc::RpcServer& server() { return *server_; }
+  ops::HttpServer* http() { return http_.get(); }
+  ops::Health& health() { return *health_; }
+  const ops::Metrics& metrics() const { return metrics_; }
+
+ private:
+  absl::Status OpenLeaves() {
+    instance_id_ = InstanceId(random_);
+    if (parts_.store == nullptr) parts_.store = pg::OpenStore(StoreOptions(config_.database));
+    if (parts_.token == nullptr) {
+      auto token = OpenToken(config_.hsm, [this](const pkcs11::Pkcs11Fault& fault) {
+        metrics_.CountHsmFault(fault.call, fault.ckr);
+        LogWarning("hsm_fault",
+                   {{"call", fault.call}, {"ckr", fault.ckr}, {"class", fault.fault_class}});
+      });
+      if (!token.ok()) return Within("hsm", token.status());
+      parts_.token = *std::move(token);
+    }
+    // A database that is down may come back; a schema of another program will not change by
+    // waiting.
+    const absl::Status store = parts_.store->CheckHealth();
+    if (HasReason(store, Reason::SCHEMA_MISMATCH)) return Within("database", store);
+    if (!store.ok()) LogWarning("store_away", {{"message", std::string(store.message())}});
+    housekeeping_ = std::make_unique<ops::Housekeeping>(
+        parts_.store,
+        ops::HousekeepingOptions{.instance_id = instance_id_, .lease = config_.limits.lease});
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeServices() {
+    auto tls = rpc::ServerTls::Load(config_.tls, clock_);
+    if (!tls.ok()) return Within("tls", tls.status());
+    tls_ = *std::move(tls);
+    auto signers = CdSigners(config_);
+    if (!signers.ok()) return signers.status();
+
+    hsm::SignerPoolOptions pool;
+    pool.threads = config_.hsm.signer_threads;
+    signers_ = std::make_shared<hsm::SignerPool>(parts_.token, pool);
+    pipeline_ =
+        std::make_unique<issue::Pipeline>(parts_.store, parts_.token, signers_, random_, clock_,
+                                          metrics_, PipelinePart(config_, instance_id_));
+    lot::CatalogOptions catalog;
+    catalog.production = config_.production;
+    catalog.wrapping_key = config_.hsm.wrapping_key;
+    catalog.cd_signers = *std::move(signers);
+    catalog_ = std::make_unique<lot::Catalog>(parts_.store, parts_.token, random_, clock_,
+                                              std::move(catalog));
+    authority_ = std::make_unique<authority::Authority>(parts_.store, parts_.token, random_, clock_,
+                                                        AuthorityPart(config_));
+    codes_ = std::make_unique<rpc::RowCodes>(
+        parts_.store, std::make_shared<lot::LotKeys>(parts_.token, config_.hsm.wrapping_key));
+
+    desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, metrics_, config_.limits.calls);
+    calls_ = std::make_unique<rpc::BlockingPool>(config_.limits.call_threads,
+                                                 static_cast<size_t>(config_.limits.call_queue));
+    issuance_ = std::make_unique<rpc::IssuanceService>(*desk_, rpc::IssuanceCalls::To(*pipeline_));
+    catalog_service_ = std::make_unique<rpc::CatalogService>(
+        *desk_, *calls_, *catalog_,
+        rpc::ServerFacts{kVersion, config_.production, config_.hsm.image_certificate});
+    authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_);
+    audit_service_ = std::make_unique<rpc::AuditService>(
+        *desk_, *calls_, parts_.store, rpc::PageTokens(PageTokenKey(*tls_->State())),
+        [this](const db::ManifestRow& stored, v1::ManifestRow& row) {
+          return codes_->Open(stored, row);
+        });
+    return absl::OkStatus();
+  }
+
+  absl::Status Listen() {
+    rpc::ServerOptions options;
+    options.listen = config_.listen;
+    options.credentials = tls_->Credentials();
+    auto server = rpc::RpcServer::Start(options, {issuance_.get(), catalog_service_.get(),
+                                                  authority_service_.get(), audit_service_.get()});
+    if (!server.ok()) return server.status();
+    server_ = *std::move(server);
+    return absl::OkStatus();
+  }
+
+  // Signs through the pool, as issuing does: a hung token costs the check its time and nothing
+  // more.
+  absl::Status CheckHsm() {
+    const auto certificate = matter::Certificate::Parse(config_.hsm.image_certificate);
+    if (!certificate.ok()) return Within("hsm.image_certificate", certificate.status());
+    const Sha256Digest digest = Sha256(random_.Draw(32));
+    const auto signature =
+        signers_->SignAndWait(config_.hsm.image_key, digest, Deadline::In(kHsmCheckTime));
+    if (!signature.ok()) return signature.status();
+    hsm::PublicPoint point{};
+    if (certificate->public_key().size() == point.size()) {
+      std::copy(certificate->public_key().begin(), certificate->public_key().end(), point.begin());
+    }
+    if (!hsm::VerifySignature(point, digest, *signature)) {
+      return Refuse(Reason::HSM_BAD_SIGNATURE, "hsm.image_certificate does not belong to the key " +
+                                                   config_.hsm.image_key +
+                                                   ", or the HSM signs wrongly");
+    }
+    return absl::OkStatus();
+  }
+
+  void StartLoops() {
+    health_ = std::make_unique<ops::Health>(
+        std::vector<ops::HealthCheck>{{"store", [this] { return parts_.store->CheckHealth(); }},
+                                      {"hsm", [this] { return CheckHsm(); }}},
+        config_.limits.health_interval, [this](bool ready) { server_->SetServing(ready); });
+    tls_loop_ =
+        std::make_unique<ops::Periodic>(kTlsPoll, ops::Told("tls_reload", [this]() -> absl::Status {
+                                          const auto changed = tls_->Reload(config_.tls);
+                                          if (changed.ok() && *changed) LogInfo("tls_reloaded");
+                                          return changed.status();
+                                        }));
+    stock_ = std::make_unique<ops::StockTaking>(parts_.store);
+    stock_loop_ = std::make_unique<ops::Periodic>(
+        kStockTaking, ops::Told("stock_taking", [this] { return stock_->Take(); }));
+    metrics_.AddSource([this] { return ops::HsmFigures(signers_->Counters()); });
+    metrics_.AddSource([this] { return ops::StoreFigures(parts_.store->Counters()); });
+    metrics_.AddSource([this] { return ops::PipelineFigures(pipeline_->Counters()); });
+    metrics_.AddSource([this] { return ops::HealthFigures(*health_); });
+    metrics_.AddSource([this] { return ops::TlsFigures(*tls_->State()); });
+    metrics_.AddSource([this] { return stock_->Figures(); });
+  }
+
+  absl::Status StartHttp() {
+    if (config_.metrics_listen == "off") return absl::OkStatus();
+    auto http = ops::HttpServer::Start(config_.metrics_listen,
+                                       {[this] { return metrics_.Text(); },
+                                        [this](std::string& why) {
+                                          for (const ops::Health::Part& part : health_->Parts()) {
+                                            if (part.status.ok()) continue;
+                                            why += part.name + ": " +
+                                                   std::string(part.status.message()) + "; ";
+                                          }
+                                          return health_->Ready();
+                                        }});
+    if (!http.ok()) return http.status();
+    http_ = *std::move(http);
+    return absl::OkStatus();
+  }
+
+  const ops::Config config_;
+  DaemonParts parts_;
+  SystemClock clock_;
+  SystemRandom random_;
+  std::string instance_id_;
+  ops::Metrics metrics_;
+  access::Grants grants_;
+  std::shared_ptr<rpc::ServerTls> tls_;
+  std::unique_ptr<ops::Housekeeping> housekeeping_;
+  std::shared_ptr<hsm::SignerPool> signers_;
+  std::unique_ptr<issue::Pipeline> pipeline_;
+  std::unique_ptr<lot::Catalog> catalog_;
+  std::unique_ptr<authority::Authority> authority_;
+  std::unique_ptr<rpc::RowCodes> codes_;
+  std::unique_ptr<rpc::FrontDesk> desk_;
+  std::unique_ptr<rpc::IssuanceService> issuance_;
+  std::unique_ptr<rpc::CatalogService> catalog_service_;
+  std::unique_ptr<rpc::AuthorityService> authority_service_;
+  std::unique_ptr<rpc::AuditService> audit_service_;
+  std::unique_ptr<rpc::BlockingPool> calls_;
+  std::unique_ptr<rpc::RpcServer> server_;
+  std::unique_ptr<ops::Health> health_;
+  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_;
+  std::unique_ptr<ops::StockTaking> stock_;
+  std::unique_ptr<ops::HttpServer> http_;
+  bool drained_ = false;
+};
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Daemon::~Daemon() = default;
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const ops::Config& config,
+                                                      DaemonParts parts) {
+  auto impl = std::make_unique<Impl>(config, std::move(parts));
+  ASSAY_RETURN_IF_ERROR(impl->Start());
+  return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+}
+
+int Daemon::port() const { return impl_->server().port(); }
+int Daemon::http_port() const { return impl_->http() == nullptr ? 0 : impl_->http()->port(); }
+bool Daemon::Ready() const { return impl_->health().Ready(); }
+std::string Daemon::MetricsText() const { return impl_->metrics().Text(); }
+void Daemon::CheckNow() { impl_->health().Poke(); }
+absl::Status Daemon::Reload(const ops::Config& config) { return impl_->Reload(config); }
+void Daemon::Drain() { impl_->Stop(impl_->config().limits.drain); }
+
+}  // namespace assay::app
