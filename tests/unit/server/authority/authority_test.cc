@@ -211,8 +211,9 @@ TEST_F(AuthorityTest, AKeyLeftByADeadCreateIsTakenUp) {
 
 TEST_F(AuthorityTest, OnlyOperatorsChangeAndWrongFieldsAreNamed) {
   Authority authority = Make();
-  EXPECT_REFUSED(authority.CreatePai(kLine, CreateRequest("a", 0xFFF1)), Reason::ROLE_MISSING, "");
-  EXPECT_REFUSED(authority.ListPais(kLine, {}), Reason::ROLE_MISSING, "");
+  EXPECT_REFUSED(authority.CreatePai(kLine, CreateRequest("a", 0xFFF1)), Reason::ROLE_MISSING,
+                 "caller");
+  EXPECT_REFUSED(authority.ListPais(kLine, {}), Reason::ROLE_MISSING, "caller");
   auto request = CreateRequest("a", 0xFFF1);
   request.clear_request_id();
   EXPECT_REFUSED(authority.CreatePai(kOperator, request), Reason::FIELD_REQUIRED, "request_id");
