@@ -83,9 +83,10 @@ void Module::Finalize() {
   std::lock_guard lock(slots_mutex_);
   generation_ = 0;
   if (context_ == nullptr) return;
-  if (slots_ != nullptr) PKCS11_release_all_slots(context_, slots_, slot_count_);
-  slots_ = nullptr;
-  slot_count_ = 0;
+  for (const auto& listing : slots_) {
+    PKCS11_release_all_slots(context_, listing.data(), static_cast<unsigned int>(listing.size()));
+  }
+  slots_.clear();
   PKCS11_CTX_unload(context_);
   PKCS11_CTX_free(context_);
   context_ = nullptr;
@@ -116,17 +117,28 @@ absl::Status Module::Reinitialize(uint64_t seen, std::chrono::milliseconds drain
 CK_RV Module::FindToken(const std::string& label, const std::string& serial, Found& found) {
   if (generation_ == 0) return CKR_CRYPTOKI_NOT_INITIALIZED;
   std::lock_guard lock(slots_mutex_);
-  // Updated, never listed afresh: releasing a slot makes libp11 close all sessions on it, ours too.
-  if (PKCS11_update_slots(context_, &slots_, &slot_count_) != 0) {
+  if (!slots_.empty() && Match(label, serial, found) == CKR_OK) return CKR_OK;
+  // Listings are kept until Finalize: releasing a slot makes libp11 close all sessions on it, ours
+  // too, and PKCS11_update_slots of libp11 0.4.12 crashes on its second call.
+  PKCS11_SLOT* slots = nullptr;
+  unsigned int count = 0;
+  if (PKCS11_enumerate_slots(context_, &slots, &count) != 0) {
     ERR_clear_error();
     return CKR_DEVICE_REMOVED;
   }
+  slots_.emplace_back(slots, count);
+  return Match(label, serial, found);
+}
+
+// Looks through the newest listing, but asks the module itself what is in a slot now.
+CK_RV Module::Match(const std::string& label, const std::string& serial, Found& found) {
   CK_RV answer = CKR_TOKEN_NOT_PRESENT;
-  for (unsigned int i = 0; i < slot_count_; ++i) {
-    if (slots_[i].token == nullptr) continue;
-    const CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(&slots_[i]);
+  for (PKCS11_SLOT& listed : slots_.back()) {
+    const CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(&listed);
     CK_TOKEN_INFO info{};
-    if (const CK_RV rv = ck_->C_GetTokenInfo(slot, &info); rv != CKR_OK) {
+    const CK_RV rv = ck_->C_GetTokenInfo(slot, &info);
+    if (rv == CKR_TOKEN_NOT_PRESENT) continue;
+    if (rv != CKR_OK) {
       answer = rv;
       continue;
     }

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "hsm/pkcs11/call_gate.h"
@@ -52,6 +54,7 @@ class Module {
  private:
   explicit Module(std::string path) : path_(std::move(path)) {}
   absl::Status Load();
+  CK_RV Match(const std::string& label, const std::string& serial, Found& found);
   absl::Status Initialize();
   void Finalize();
 
@@ -67,8 +70,8 @@ class Module {
 
   std::timed_mutex slots_mutex_;
   PKCS11_CTX* context_ = nullptr;
-  PKCS11_SLOT* slots_ = nullptr;
-  unsigned int slot_count_ = 0;
+  // Every listing of this generation, the newest last.
+  std::vector<std::span<PKCS11_SLOT>> slots_;
 };
 
 // Cryptoki's texts are padded with blanks and not terminated.
