@@ -12,6 +12,7 @@ database_bin() {
 as_database_user() {
   (
     cd /
+    exec 9>&- # the state folder's lock ends with the quickstart, not with the server
     if ((EUID == 0)); then
       exec setpriv --reuid=postgres --regid=postgres --clear-groups \
         env -u PGPASSWORD HOME=/nonexistent LC_ALL=C.UTF-8 "$@"
