@@ -1,3 +1,4 @@
+#include "hsm/failover_token.h"
 #include "tests/conformance/token/token_suite.h"
 #include "tests/support/softhsm_fixture.h"
 #include "tests/support/software_token.h"
@@ -17,8 +18,15 @@ TokenRig SoftHsm2() {
   return {.stage = stage, .token = token.ok() ? *token : nullptr};
 }
 
+TokenRig Failover() {
+  std::vector<std::shared_ptr<Token>> members = {std::make_shared<test_support::SoftwareToken>(),
+                                                 std::make_shared<test_support::SoftwareToken>()};
+  return {.stage = nullptr, .token = std::make_shared<FailoverToken>(members)};
+}
+
 INSTANTIATE_TEST_SUITE_P(Tokens, TokenConformance,
                          testing::Values(TokenMaker{"Software", Software},
+                                         TokenMaker{"Failover", Failover},
                                          TokenMaker{"SoftHsm2", SoftHsm2}),
                          NameOfMaker);
 
