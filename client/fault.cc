@@ -59,7 +59,9 @@ std::string WaitText(std::chrono::milliseconds wait) {
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  Told told{.code = status.error_code(), .message = status.error_message()};
+  Told told;
+  told.code = status.error_code();
+  told.message = status.error_message();
   google::rpc::Status details;
   if (!details.ParseFromString(status.error_details())) return StatusOf(told);
   for (const google::protobuf::Any& any : details.details()) {
@@ -110,8 +112,8 @@ std::string FaultLine(const absl::Status& status) {
   const std::string retry = refusal->retry_after
                                 ? absl::StrCat("retry after ", WaitText(*refusal->retry_after))
                                 : "do not retry unchanged";
-  return absl::StrCat(line, " [", ReasonName(refusal->reason), ": ", ReasonText(refusal->reason),
-                      "; ", retry, "]");
+  return absl::StrCat(line, " [", std::string(ReasonName(refusal->reason)), ": ",
+                      std::string(ReasonText(refusal->reason)), "; ", retry, "]");
 }
 
 ExitCode ExitCodeOf(const absl::Status& status) {
