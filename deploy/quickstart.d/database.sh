@@ -1,4 +1,5 @@
 # A private PostgreSQL cluster, reached over a unix socket with a password, never run as root. Sourced.
+# shellcheck shell=bash disable=SC2154
 
 database_bin() {
   local folder

@@ -1,4 +1,5 @@
 # Debian packages. Sourced by deploy/quickstart and tests/run; needs say.sh and $source_dir.
+# shellcheck shell=bash disable=SC2154
 
 # packages_wanted [tests]: names from deploy/packages.txt, with those marked "tests" when asked.
 packages_wanted() {

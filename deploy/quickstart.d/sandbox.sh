@@ -1,4 +1,5 @@
 # What a sandbox needs beyond a service: keys, PAIs, declarations, a product, a lot, and the first devices. Sourced.
+# shellcheck shell=bash disable=SC2154
 
 # assay_as ROLE COMMAND...: the command line with one of the demo's identities.
 assay_as() {

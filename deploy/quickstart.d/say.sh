@@ -1,4 +1,5 @@
 # How the quickstart talks: one line a step, one line a failure. Sourced.
+# shellcheck shell=bash disable=SC2154
 
 if [[ -t 1 && -z ${NO_COLOR-} ]]; then
   say_bold=$'\e[1m' say_green=$'\e[32m' say_red=$'\e[31m' say_off=$'\e[0m'

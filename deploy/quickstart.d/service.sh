@@ -1,4 +1,5 @@
 # assayd: its configuration, start and stop. Sourced.
+# shellcheck shell=bash disable=SC2154
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 

@@ -1,5 +1,6 @@
 # A certificate authority of the sandbox's own, and certificates for the server and its callers. Sourced.
 # Who a caller is stands in the URI SAN of its certificate; what it may do stands in the grants of assayd.yaml.
+# shellcheck shell=bash disable=SC2154
 
 # issue_certificate NAME SUBJECT-ALT-NAMES USAGE: tls/NAME.pem and tls/NAME.key, made anew in its last week.
 issue_certificate() {
@@ -25,7 +26,7 @@ issue_certificate() {
 
 prepare_tls() {
   local folder=$state/tls
-  mkdir -p -m 700 "$folder"
+  mkdir -p "$folder" && chmod 700 "$folder"
   if [[ ! -s $folder/ca.pem ]]; then
     (
       umask 077

@@ -1,4 +1,5 @@
 # The sandbox's HSM: a SoftHSM2 token under the state folder. Sourced.
+# shellcheck shell=bash disable=SC2154
 
 # random_text BYTES: lower-case hex.
 random_text() { openssl rand -hex "$1"; }
@@ -19,7 +20,7 @@ token_module() {
 }
 
 prepare_token() {
-  mkdir -p -m 700 "$state/hsm/tokens"
+  mkdir -p "$state/hsm/tokens" && chmod 700 "$state/hsm" "$state/hsm/tokens"
   cat >"$state/hsm/softhsm2.conf" <<CONF
 directories.tokendir = $state/hsm/tokens
 objectstore.backend = file
