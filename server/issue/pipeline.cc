@@ -23,7 +23,7 @@ using Steady = std::chrono::steady_clock;
 // Verifiers made together: five devices' three blocks fill fifteen of sixteen lanes.
 constexpr int kBuildBatch = 5;
 // Looks at a ticket that other replicas are racing for, before the line is asked to come again.
-constexpr int kMaxLooks = 3;
+constexpr int kMaxLooks = 8;
 constexpr int kMaxSealTries = 5;
 
 }  // namespace
@@ -314,7 +314,12 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
                                                ") was wiped after its confirmation or retention")));
     case State::kInFlight:
     case State::kDead:
-      if (IsOrphan(*work, view) && work->looks++ < kMaxLooks) {
+      if (IsOrphan(*work, view)) {
+        if (work->looks++ >= kMaxLooks) {
+          work->attempt_id = view.attempt_id;
+          return GiveUp(work, Refuse(Reason::TICKET_IN_FLIGHT,
+                                     "the ticket's attempts keep being lost; ask again"));
+        }
         voids.push_back(
             {view.attempt_id, view.state == State::kDead ? "DEAD_INSTANCE" : "ABANDONED"});
         again.push_back(work);

@@ -1,0 +1,93 @@
+// What the pipeline does when the store fails at each of its calls, before and after they took
+// effect.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "server/issue/pipeline.h"
+#include "tests/unit/server/issue/workshop.h"
+
+namespace assay::issue {
+namespace {
+
+struct Fault {
+  std::string call;
+  bool after = false;  // the call took effect and its answer was lost
+  Reason reason = Reason::STORE_UNAVAILABLE;
+};
+
+class PipelineFaultTest : public testing::TestWithParam<Fault> {
+ protected:
+  // The fault strikes the next `times` calls of its name.
+  void Strike(int times) {
+    const Fault fault = GetParam();
+    left_ = times;
+    const auto strike = [this, fault](std::string_view call) {
+      if (call != fault.call || left_.fetch_sub(1) <= 0) return absl::OkStatus();
+      return Refuse(fault.reason, "struck by the test");
+    };
+    (fault.after ? shop.store->after_call : shop.store->before_call) = strike;
+  }
+
+  Workshop shop;
+  std::atomic<int> left_{0};
+};
+
+TEST_P(PipelineFaultTest, HealsWithOneIdentityATicketAndNoQuotaLost) {
+  constexpr int kTickets = 12;
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), kTickets).ok());
+  shop.Start();
+  Strike(2);
+  std::vector<v1::IssueRequest> requests;
+  for (int i = 0; i < kTickets; ++i)
+    requests.push_back(Workshop::Request("lot", "t-" + std::to_string(i)));
+  for (const Outcome& outcome : shop.IssueAll(requests)) {
+    EXPECT_TRUE(outcome.ok() || HasReason(outcome.status(), GetParam().reason)) << outcome.status();
+  }
+  // The line asks again, as its retry hint says, until every ticket has its identity.
+  for (int round = 0; round < 5; ++round) shop.IssueAll(requests);
+  for (const Outcome& outcome : shop.IssueAll(requests)) {
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+    EXPECT_TRUE(outcome->sealed_before());
+  }
+  EXPECT_EQ(shop.LotNow("lot").sealed(), static_cast<uint64_t>(kTickets));
+  EXPECT_EQ(shop.LotNow("lot").claimed(), static_cast<uint64_t>(kTickets));
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachCall, PipelineFaultTest,
+                         testing::Values(Fault{"FindTickets", false}, Fault{"RecordIntents", false},
+                                         Fault{"RecordIntents", true, Reason::STORE_IN_DOUBT},
+                                         Fault{"SealTickets", false},
+                                         Fault{"SealTickets", true, Reason::STORE_IN_DOUBT},
+                                         Fault{"VoidAttempts", false}),
+                         [](const auto& info) {
+                           return info.param.call + (info.param.after ? "AnswerLost" : "Refused");
+                         });
+
+TEST(PipelineDeath, AnUnsealedAttemptOfADeadProcessIsVoidedAndTheTicketIssuedAnew) {
+  Workshop shop;
+  const auto lot = shop.Open("lot", shop.Light(), 1);
+  ASSERT_TRUE(lot.ok()) << lot.status();
+  db::Intent intent;
+  intent.lot_id = shop.store->FindLot("lot")->id;
+  intent.ticket = "t-1";
+  intent.line = "line-1";
+  intent.device_id = "the-dead-one";
+  intent.serial_number = "SN-dead";
+  intent.dac_serial = {1, 2, 3};
+  ASSERT_TRUE(shop.store->RecordIntents(std::span(&intent, 1), "dead-instance").front().ok());
+
+  // The request of the dead process is the same one; its digest was keyed, so the test takes the
+  // conflict's way.
+  intent.ticket = "t-2";
+  const auto outcome = shop.Issue(Workshop::Request("lot", "t-2"));
+  EXPECT_TRUE(HasReason(outcome.status(), Reason::QUOTA_EXCEEDED)) << outcome.status();
+  ASSERT_TRUE(shop.store->VoidDeadAttempts().ok());
+  const auto issued = shop.Issue(Workshop::Request("lot", "t-1"));
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  EXPECT_NE(issued->identity().device_id(), "the-dead-one");
+}
+
+}  // namespace
+}  // namespace assay::issue
