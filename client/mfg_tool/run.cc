@@ -1,0 +1,166 @@
+#include "client/mfg_tool/run.h"
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "assay/v1/authority.grpc.pb.h"
+#include "assay/v1/catalog.grpc.pb.h"
+#include "base/refusal.h"
+#include "client/issue_stream.h"
+#include "client/mfg_tool/plan.h"
+#include "client/mfg_tool/tree.h"
+#include "client/progress.h"
+
+namespace assay::client {
+namespace {
+
+using Catalog = v1::CatalogService::Stub;
+using Authority = v1::AuthorityService::Stub;
+
+// The PAI in the HSM whose certificate -c names.
+absl::StatusOr<std::string> PaiNamed(Connection& connection, const std::string& certificate) {
+  const auto stub = v1::AuthorityService::NewStub(connection.channel());
+  const auto pais = connection.Call(*stub, &Authority::ListPais, v1::ListPaisRequest());
+  if (!pais.ok()) return pais.status();
+  for (const v1::Pai& pai : pais->pais()) {
+    if (pai.certificate() == certificate) return pai.name();
+  }
+  return RefuseField(Reason::PAI_UNKNOWN, "--cert", "",
+                     "no PAI of this server has this certificate; bring it in with `assay authority pai`, "
+                     "or leave -c out to use the active PAI that fits vendor and product");
+}
+
+// Everything a run needs to know before its first identity.
+struct Order {
+  MfgToolPlan plan;
+  std::string lot;
+  v1::ProductSpec spec;  // the lot's
+};
+
+absl::Status Register(const MfgToolTools& tools, Order& order) {
+  auto connection = tools.connect("operator");
+  if (!connection.ok()) return connection.status();
+  if (!order.plan.pai_certificate.empty()) {
+    auto pai = PaiNamed(**connection, order.plan.pai_certificate);
+    if (!pai.ok()) return pai.status();
+    order.plan.spec.mutable_dac()->set_pai(*pai);
+  }
+  const auto stub = v1::CatalogService::NewStub((*connection)->channel());
+  v1::ApplyProductRequest product;
+  product.set_request_id(NewRequestId());
+  const std::string digest = ToHex(Sha256(AsBytes(order.plan.spec.SerializeAsString()))).substr(0, 8);
+  product.set_name(absl::StrFormat("mfg-%04x-%04x-%s", order.plan.spec.vendor_id(),
+                                   order.plan.spec.product_id(), digest));
+  *product.mutable_spec() = order.plan.spec;
+  const auto applied = (*connection)->Call(*stub, &Catalog::ApplyProduct, product);
+  if (!applied.ok()) return applied.status();
+  v1::OpenLotRequest lot;
+  lot.set_request_id(NewRequestId());
+  lot.set_name(absl::StrCat(product.name(), "-",
+                            absl::FormatTime("%Y%m%d-%H%M%S", tools.clock->Now(), absl::UTCTimeZone()),
+                            "-", ToHex(tools.random->Draw(2))));
+  lot.set_product(product.name());
+  lot.set_factory(tools.factory.empty() ? "sandbox" : tools.factory);
+  lot.set_count(order.plan.devices.size());
+  const auto opened = (*connection)->Call(*stub, &Catalog::OpenLot, lot);
+  if (!opened.ok()) return opened.status();
+  order.lot = opened->name();
+  order.spec = opened->spec();
+  return absl::OkStatus();
+}
+
+absl::Status UseLot(Connection& line, const MfgToolOptions& options, Order& order) {
+  const auto stub = v1::CatalogService::NewStub(line.channel());
+  v1::GetLotRequest request;
+  request.set_name(options.lot);
+  const auto lot = line.Call(*stub, &Catalog::GetLot, request);
+  if (!lot.ok()) return lot.status();
+  ASSAY_RETURN_IF_ERROR(CheckAgainstLot(options, order.plan, lot->spec()));
+  if (!order.plan.pai_certificate.empty()) {
+    return RefuseField(Reason::FIELD_NOT_ALLOWED, "--cert", "",
+                       "the lot's product says which PAI signs; leave -c out with --lot");
+  }
+  order.lot = lot->name();
+  order.spec = lot->spec();
+  return absl::OkStatus();
+}
+
+absl::Status CheckKeysRole(const v1::Server& server, const v1::ProductSpec& spec) {
+  if (spec.image().encryption() == v1::NVS_ENCRYPTION_NONE) return absl::OkStatus();
+  for (const std::string& role : server.roles()) {
+    if (role == "keys") return absl::OkStatus();
+  }
+  return RefuseField(Reason::ROLE_MISSING, "--encrypt", "",
+                     "the line's grant lacks the role keys, so the keys partition would be withheld");
+}
+
+absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
+                   const MfgToolTools& tools) {
+  const size_t count = order.plan.devices.size();
+  const std::string prefix = absl::StrCat("mfg-", ToHex(tools.random->Draw(6)), "-");
+  const auto ticket_of = [&](size_t index) { return absl::StrCat(prefix, absl::StrFormat("%06d", index + 1)); };
+  std::map<std::string, size_t> index_of;
+  for (size_t i = 0; i < count; ++i) index_of[ticket_of(i)] = i;
+  Progress progress(count > 1 ? tools.progress : nullptr, 0, count);
+  absl::Status first_fault;
+  size_t at = 0;
+  const auto next = [&]() -> std::optional<v1::IssueRequest> {
+    if (at == count) return std::nullopt;
+    v1::IssueRequest request;
+    request.set_ticket(ticket_of(at));
+    request.set_lot(order.lot);
+    if (order.plan.devices[at].ByteSizeLong() > 0) *request.mutable_values() = order.plan.devices[at];
+    if (order.plan.given_dac) *request.mutable_given_dac() = *order.plan.given_dac;
+    ++at;
+    return request;
+  };
+  const auto take = [&](const std::string& ticket, absl::StatusOr<v1::IssueResponse> outcome) {
+    const size_t index = index_of.at(ticket);
+    absl::Status status = outcome.ok() ? tree.Add(index, outcome->identity()) : outcome.status();
+    if (status.ok()) {
+      progress.Add(1);
+      return true;
+    }
+    if (first_fault.ok()) first_fault = count == 1 ? status : Within(absl::StrCat("device ", index + 1), status);
+    return false;
+  };
+  const absl::Status streamed = IssueMany(line, {}, next, take, [] { return false; });
+  progress.End();
+  return first_fault.ok() ? streamed : first_fault;
+}
+
+}  // namespace
+
+absl::StatusOr<MfgToolResult> RunMfgTool(const MfgToolOptions& options, const MfgToolTools& tools) {
+  Order order;
+  auto plan = PlanMfgTool(options);
+  if (!plan.ok()) return plan.status();
+  order.plan = *std::move(plan);
+  auto line = tools.connect("line");
+  if (!line.ok()) return line.status();
+  const auto stub = v1::CatalogService::NewStub((*line)->channel());
+  const auto server = (*line)->Call(*stub, &Catalog::GetServer, v1::GetServerRequest());
+  if (!server.ok()) return server.status();
+  if (options.lot.empty() && server->mode() != "sandbox") {
+    return RefuseField(Reason::FIELD_REQUIRED, "--lot", "",
+                       "is required by a server in production mode; an operator opens lots with `assay lot open`");
+  }
+  if (options.lot.empty()) ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.plan.spec));
+  ASSAY_RETURN_IF_ERROR(options.lot.empty() ? Register(tools, order) : UseLot(**line, options, order));
+  ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.spec));
+  TreeOptions tree_options;
+  tree_options.outdir = order.plan.outdir;
+  tree_options.declaration_path = order.plan.declaration_path;
+  tree_options.write_nvs = order.plan.write_nvs;
+  tree_options.write_secure_cert = order.plan.write_secure_cert;
+  tree_options.now = tools.clock->Now();
+  auto tree = MfgToolTree::Create(tree_options, order.spec);
+  if (!tree.ok()) return tree.status();
+  ASSAY_RETURN_IF_ERROR(Issue(**line, order, *tree, tools));
+  auto summary = tree->Finish();
+  if (!summary.ok()) return summary.status();
+  return MfgToolResult{tree->folder(), *summary, order.lot, order.plan.devices.size()};
+}
+
+}  // namespace assay::client
