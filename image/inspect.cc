@@ -1,0 +1,380 @@
+#include "image/inspect.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/refusal.h"
+#include "base/secret.h"
+#include "image/factory_known.h"
+#include "image/nvs.h"
+#include "image/nvs_encryption.h"
+#include "image/nvs_layout.h"
+#include "image/secure_cert.h"
+#include "image/text.h"
+
+namespace assay::image {
+namespace {
+
+constexpr absl::string_view kMask = "***";
+
+std::string ShortDigest(ByteView value) { return ToHex(ByteView(Sha256(value)).first(8)); }
+
+// Value as text, the bytes it stands for, and its size.
+struct Shown {
+  std::string text;
+  Bytes bytes;
+};
+
+Shown Show(const NvsValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    return {absl::Utf8SafeCEscape(*text), ToBytes(AsBytes(*text))};
+  }
+  if (const auto* blob = std::get_if<Bytes>(&value)) return {ToHex(*blob), *blob};
+  Shown shown;
+  std::visit(
+      [&](const auto& number) {
+        if constexpr (std::is_arithmetic_v<std::decay_t<decltype(number)>>) {
+          shown.text = std::to_string(number);
+          shown.bytes.resize(sizeof number);
+          std::memcpy(shown.bytes.data(), &number, sizeof number);
+        }
+      },
+      value);
+  return shown;
+}
+
+void SetValue(InspectedItem& item, Shown shown, bool show_secrets) {
+  item.size = shown.bytes.size();
+  if (item.secret && !show_secrets) {
+    item.value = std::string(kMask);
+  } else {
+    item.value = std::move(shown.text);
+    item.digest = ShortDigest(shown.bytes);
+  }
+  if (item.secret) WipeBytes(shown.bytes);
+}
+
+std::string PlaceOf(const NvsRecord& record) {
+  return absl::StrCat("page ", record.page, " slot ", record.slot);
+}
+
+std::string NvsSummary(const NvsReading& reading) {
+  size_t used = 0;
+  uint8_t version = 0xFF;
+  for (const NvsPage& page : reading.pages) {
+    if (!page.in_use()) continue;
+    ++used;
+    version = page.version;
+  }
+  return absl::StrCat("NVS v", version == static_cast<uint8_t>(NvsVersion::kV1) ? 1 : 2, ", ",
+                      reading.pages.size(), " pages, ", used, " in use, ", reading.entries.size(),
+                      " entries");
+}
+
+absl::StatusOr<SecretBytes> Opened(ByteView file, ByteView keys) {
+  SecretBytes image = SecretBytes::CopyOf(file);
+  if (keys.empty()) return image;
+  auto xts_key = keys.size() == kHmacEfuseKeySize ? DeriveXtsKey(keys) : ParseKeyPartition(keys);
+  if (!xts_key.ok()) return xts_key.status();
+  ASSAY_RETURN_IF_ERROR(DecryptNvs({image.data(), image.size()}, xts_key->view()));
+  return image;
+}
+
+absl::StatusOr<Inspection> InspectNvs(ByteView file, const InspectOptions& options) {
+  const auto image = Opened(file, options.nvs_keys);
+  if (!image.ok()) return image.status();
+  auto reading = ReadNvs(image->view());
+  if (!reading.ok()) return reading.status();
+  Inspection inspection;
+  inspection.kind = InspectedKind::kNvs;
+  inspection.summary = NvsSummary(*reading);
+  inspection.faults = reading->faults;
+  std::map<std::pair<std::string, std::string>, const NvsEntry*> entries;
+  for (const NvsEntry& entry : reading->entries)
+    entries.emplace(std::pair{entry.name_space, entry.key}, &entry);
+  for (const NvsRecord& record : reading->records) {
+    InspectedItem item;
+    item.where = PlaceOf(record);
+    if (!record.fault.empty()) {
+      item.name =
+          record.key.empty()
+              ? "(unreadable)"
+              : absl::StrCat(record.name_space.empty() ? "?" : record.name_space, "/", record.key);
+      item.type = absl::StrFormat("0x%02X", record.type);
+      item.value = record.fault;
+      item.sound = false;
+      inspection.items.push_back(std::move(item));
+      continue;
+    }
+    // The first record of an entry brings it; further chunks and the index have nothing of their
+    // own to say.
+    const auto found = entries.find({record.name_space, record.key});
+    if (record.namespace_index == 0 || found == entries.end()) continue;
+    item.name = absl::StrCat(record.name_space, "/", record.key);
+    item.type = std::string(NvsTypeName(found->second->value));
+    item.secret = IsSecretFactoryKey(record.key);
+    SetValue(item, Show(found->second->value), options.show_secrets);
+    inspection.items.push_back(std::move(item));
+    entries.erase(found);
+  }
+  for (NvsEntry& entry : reading->entries) entry.secret = IsSecretFactoryKey(entry.key);
+  return inspection;
+}
+
+absl::string_view SecureCertName(uint8_t type, uint8_t subtype) {
+  switch (static_cast<SecureCertType>(type)) {
+    case SecureCertType::kCaCertificate:
+      return "CA certificate (PAI)";
+    case SecureCertType::kDeviceCertificate:
+      return "device certificate (DAC)";
+    case SecureCertType::kPrivateKey:
+      return "private key";
+    case SecureCertType::kDsContents:
+      return "DS contents";
+    case SecureCertType::kDsContext:
+      return "DS context";
+    case SecureCertType::kEcdsaKeySalt:
+      return "ECDSA key salt";
+    case SecureCertType::kSecurityConfig:
+      return "security configuration";
+    case SecureCertType::kTeeKey:
+      return "TEE key";
+    case SecureCertType::kSignatureBlock:
+      return "signature block";
+    case SecureCertType::kIntegrity:
+      return "integrity";
+    case SecureCertType::kMatterMore:
+      return "Matter";
+    case SecureCertType::kMatter:
+      break;
+  }
+  if (type != static_cast<uint8_t>(SecureCertType::kMatter)) return "unknown";
+  switch (subtype) {
+    case kMatterDiscriminator:
+      return "discriminator";
+    case kMatterVerifier:
+      return "verifier";
+    case kMatterSalt:
+      return "salt";
+    case kMatterIterations:
+      return "iteration count";
+    case kMatterRotatingId:
+      return "rotating id";
+    case kMatterRandomA:
+    case kMatterRandomB:
+      return "random bytes";
+    default:
+      return "Matter";
+  }
+}
+
+bool IsSecretEntry(const SecureCertEntry& entry) {
+  return entry.type == static_cast<uint8_t>(SecureCertType::kPrivateKey) ||
+         entry.type == static_cast<uint8_t>(SecureCertType::kTeeKey) ||
+         (entry.type == static_cast<uint8_t>(SecureCertType::kMatter) &&
+          entry.subtype == kMatterVerifier);
+}
+
+Inspection InspectSecureCert(ByteView file, const InspectOptions& options) {
+  const SecureCertReading reading = ReadSecureCert(file);
+  Inspection inspection;
+  inspection.kind = InspectedKind::kSecureCert;
+  inspection.faults = reading.faults;
+  inspection.summary = absl::StrCat(
+      "esp_secure_cert, ", file.size(), " bytes, ", reading.records.size(), " entries, ",
+      reading.tail == SecureCertTail::kPadded ? "padded" : "short", " tail",
+      reading.integrity_ok ? (*reading.integrity_ok ? ", integrity holds" : ", integrity broken")
+                           : "");
+  for (const SecureCertRecord& record : reading.records) {
+    const SecureCertEntry& entry = record.entry;
+    InspectedItem item;
+    item.where = absl::StrFormat("offset 0x%04X", record.offset);
+    item.name = absl::StrCat(int{entry.type}, "/", int{entry.subtype}, " ",
+                             SecureCertName(entry.type, entry.subtype));
+    item.type = entry.flags == 0 ? "tlv" : absl::StrFormat("tlv, flags 0x%02X", entry.flags);
+    item.secret = IsSecretEntry(entry);
+    item.sound = record.crc_ok;
+    SetValue(item, {ToHex(entry.data.view()), ToBytes(entry.data.view())}, options.show_secrets);
+    inspection.items.push_back(std::move(item));
+  }
+  return inspection;
+}
+
+Inspection InspectKeys(ByteView file, const InspectOptions& options) {
+  Inspection inspection;
+  inspection.kind = InspectedKind::kNvsKeys;
+  inspection.summary = "NVS key partition, XTS-AES-256";
+  const auto key = ParseKeyPartition(file);
+  if (!key.ok()) inspection.faults.emplace_back(key.status().message());
+  for (size_t half = 0; half < 2; ++half) {
+    InspectedItem item;
+    item.where = absl::StrFormat("offset 0x%04X", 32 * half);
+    item.name = half == 0 ? "data key" : "tweak key";
+    item.type = "key";
+    item.secret = true;
+    item.sound = key.ok();
+    const ByteView bytes = file.subspan(32 * half, 32);
+    SetValue(item, {ToHex(bytes), ToBytes(bytes)}, options.show_secrets);
+    inspection.items.push_back(std::move(item));
+  }
+  return inspection;
+}
+
+bool LooksLikeKeys(ByteView file) {
+  if (file.size() != kNvsKeyPartitionSize) return false;
+  if (ParseKeyPartition(file).ok()) return true;
+  const bool page =
+      ReadLe32(file.data() + kNvsPageCrcAt) == EspCrc32(file.subspan(4, kNvsPageCrcAt - 4));
+  const auto erased = [](ByteView bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0xFF; });
+  };
+  return !page && erased(file.subspan(kXtsKeySize + 4)) && !erased(file.first(kXtsKeySize));
+}
+
+bool LooksLikeNvs(ByteView file) {
+  if (file.empty() || file.size() % kNvsPageSize != 0) return false;
+  for (size_t at = 0; at < file.size(); at += kNvsPageSize) {
+    const uint32_t state = ReadLe32(file.data() + at);
+    if (state == kNvsPageActive || state == kNvsPageFull || state == kNvsPageFreeing) return true;
+  }
+  return std::all_of(file.begin(), file.end(), [](uint8_t byte) { return byte == 0xFF; });
+}
+
+constexpr std::string_view kKindNames[] = {"nvs", "nvs-keys", "secure-cert"};
+
+}  // namespace
+
+std::string_view InspectedKindName(InspectedKind kind) {
+  return kKindNames[static_cast<size_t>(kind)];
+}
+
+absl::StatusOr<Inspection> InspectImage(ByteView file, const InspectOptions& options) {
+  static constexpr uint8_t kSecureCertMagic[] = {0x11, 0xBA, 0x5E, 0xBA};
+  if (file.size() >= 4 && std::memcmp(file.data(), kSecureCertMagic, 4) == 0)
+    return InspectSecureCert(file, options);
+  if (LooksLikeKeys(file)) return InspectKeys(file, options);
+  if (LooksLikeNvs(file)) return InspectNvs(file, options);
+  return RefuseField(Reason::IMAGE_MALFORMED, "image", absl::StrCat(file.size(), " bytes"),
+                     "neither an NVS image nor a key partition nor a secure-cert partition");
+}
+
+std::string InspectionText(const Inspection& inspection) {
+  std::string out = inspection.summary + "\n";
+  size_t where = 5, name = 4, type = 4;
+  for (const InspectedItem& item : inspection.items) {
+    where = std::max(where, item.where.size());
+    name = std::max(name, item.name.size());
+    type = std::max(type, item.type.size());
+  }
+  for (const InspectedItem& item : inspection.items) {
+    absl::StrAppendFormat(&out, "%-4s %-*s  %-*s  %-*s  %5d  %s\n", item.sound ? "ok" : "BAD",
+                          static_cast<int>(where), item.where, static_cast<int>(name), item.name,
+                          static_cast<int>(type), item.type, item.size, item.value);
+  }
+  for (const std::string& fault : inspection.faults) absl::StrAppend(&out, "FAULT ", fault, "\n");
+  absl::StrAppend(&out, inspection.sound() ? "sound\n" : "NOT SOUND\n");
+  return out;
+}
+
+std::string InspectionJson(const Inspection& inspection) {
+  nlohmann::ordered_json json;
+  json["kind"] = InspectedKindName(inspection.kind);
+  json["summary"] = inspection.summary;
+  json["sound"] = inspection.sound();
+  json["faults"] = inspection.faults;
+  json["entries"] = nlohmann::ordered_json::array();
+  for (const InspectedItem& item : inspection.items) {
+    nlohmann::ordered_json row;
+    row["where"] = item.where;
+    row["name"] = item.name;
+    row["type"] = item.type;
+    row["size"] = item.size;
+    row["value"] = item.value;
+    row["secret"] = item.secret;
+    row["sound"] = item.sound;
+    if (!item.digest.empty()) row["sha256_prefix"] = item.digest;
+    json["entries"].push_back(std::move(row));
+  }
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+absl::StatusOr<std::vector<ImageDifference>> DiffImages(ByteView left,
+                                                        const InspectOptions& left_options,
+                                                        ByteView right,
+                                                        const InspectOptions& right_options) {
+  const auto read = [](ByteView file, InspectOptions options) {
+    options.show_secrets = true;  // to compare truly; masked again below
+    return InspectImage(file, options);
+  };
+  const auto a = read(left, left_options);
+  if (!a.ok()) return Within("left", a.status());
+  const auto b = read(right, right_options);
+  if (!b.ok()) return Within("right", b.status());
+  if (a->kind != b->kind) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "right", Text(InspectedKindName(b->kind)),
+                       absl::StrCat("is compared with an image of another kind, ",
+                                    Text(InspectedKindName(a->kind))));
+  }
+  const auto shown = [](const InspectedItem* item, bool show_secrets) {
+    if (item == nullptr) return std::string("(absent)");
+    return item->secret && !show_secrets ? std::string(kMask) : item->value;
+  };
+  // Unreadable entries have no name to compare by; their place stands for it.
+  const auto name_of = [](const InspectedItem& item) {
+    return item.sound ? item.name : absl::StrCat(item.name, " at ", item.where);
+  };
+  std::map<std::string, const InspectedItem*> others;
+  for (const InspectedItem& item : b->items) others.emplace(name_of(item), &item);
+  std::vector<ImageDifference> differences;
+  std::set<std::string> seen;
+  const auto add = [&](const std::string& name, const InspectedItem* mine,
+                       const InspectedItem* theirs) {
+    differences.push_back(
+        {name, shown(mine, left_options.show_secrets), shown(theirs, right_options.show_secrets)});
+  };
+  for (const InspectedItem& item : a->items) {
+    const std::string name = name_of(item);
+    seen.insert(name);
+    const auto found = others.find(name);
+    if (found == others.end()) {
+      add(name, &item, nullptr);
+    } else if (item.value != found->second->value || item.type != found->second->type) {
+      add(name, &item, found->second);
+    }
+  }
+  for (const InspectedItem& item : b->items) {
+    if (!seen.contains(name_of(item))) add(name_of(item), nullptr, &item);
+  }
+  if (a->faults != b->faults) {
+    differences.push_back(
+        {"(faults)", absl::StrCat(a->faults.size()), absl::StrCat(b->faults.size())});
+  }
+  return differences;
+}
+
+std::string DifferencesText(const std::vector<ImageDifference>& differences) {
+  if (differences.empty()) return "no difference\n";
+  std::string out;
+  for (const ImageDifference& difference : differences) {
+    absl::StrAppend(&out, difference.name, "\n  < ", difference.left, "\n  > ", difference.right,
+                    "\n");
+  }
+  return out;
+}
+
+std::string DifferencesJson(const std::vector<ImageDifference>& differences) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const ImageDifference& difference : differences) {
+    json.push_back(
+        {{"name", difference.name}, {"left", difference.left}, {"right", difference.right}});
+  }
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace assay::image
