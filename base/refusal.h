@@ -85,7 +85,14 @@ namespace assay {
   X(DRAINING, kUnavailable, kSoon, "this replica is shutting down")                                \
   X(PAGE_TOKEN_INVALID, kInvalidArgument, kNever, "the page token is not of this query")           \
   X(INTERNAL, kInternal, kLater, "a fault of Assay's own")                                         \
-  X(HSM_DATA_REJECTED, kDataLoss, kNever, "the HSM's key did not make these wrapped bytes")
+  X(HSM_DATA_REJECTED, kDataLoss, kNever, "the HSM's key did not make these wrapped bytes")        \
+  X(LEDGER_UNKNOWN, kNotFound, kNever, "the ledger has no such entry, tile or size")               \
+  X(LEDGER_PENDING, kUnavailable, kSoon, "the entry is not under a signed checkpoint yet")         \
+  X(LEDGER_FORKED, kDataLoss, kNever, "the ledger contradicts what was signed before")             \
+  X(NOTE_UNTRUSTED, kFailedPrecondition, kNever,                                                   \
+    "the note is not signed by the given key, or wrongly")                                         \
+  X(PROOF_INVALID, kDataLoss, kNever, "the proof does not lead to the signed root")                \
+  X(CHECKPOINT_STALE, kFailedPrecondition, kNever, "the checkpoint is older than one seen before")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,
