@@ -109,7 +109,10 @@ class Claim {
     while (!places.empty()) {
       std::vector<size_t> wave, waiting;
       for (const size_t place : places) {
-        if (!MayClaim(place)) continue;
+        if (!MayClaim(place)) {
+          clashed.push_back(place);
+          continue;
+        }
         Room& room = room_[intents_[place].lot_id];
         if (room.wanted < room.left) {
           ++room.wanted;
@@ -121,6 +124,7 @@ class Claim {
       if (wave.empty()) {
         for (const size_t place : waiting) {
           results_[place] = Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+          clashed.push_back(place);
         }
         break;
       }
@@ -208,7 +212,9 @@ class Claim {
     }
   }
 
-  // What each clashed with; the first of the order ticket, serial number, key, DAC serial.
+  // What each clashed with; the first of the order ticket, serial number, key, DAC serial. A ticket
+  // that is being issued is told so even where the lot has no room left: it will be sealed, and a
+  // retry gets it.
   void Explain(const std::vector<size_t>& clashed) {
     std::vector<int64_t> lots;
     std::vector<std::string_view> tickets, serials, devices;
@@ -231,7 +237,10 @@ class Claim {
                                                  .Texts(devices));
     for (int i = 0; i < rows.size(); ++i) {
       const size_t place = clashed[static_cast<size_t>(rows.Int(i, 0) - 1)];
-      results_[place] = WhyAt(rows, i, intents_[place]);
+      const bool alive = rows.Bool(i, 1);
+      if (alive || results_[place].status().code() == absl::StatusCode::kUnknown) {
+        results_[place] = WhyAt(rows, i, intents_[place]);
+      }
     }
   }
 

@@ -1,0 +1,277 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "db/ledger_entry.h"
+#include "tests/support/memory_store.h"
+
+namespace assay::test_support {
+
+db::Lot* MemoryStore::LotOf(int64_t id) {
+  for (auto& [name, lot] : lots_) {
+    if (lot.id == id) return &lot;
+  }
+  return nullptr;
+}
+
+MemoryStore::Attempt* MemoryStore::LiveAttempt(int64_t lot_id, const std::string& ticket) {
+  const auto found = live_tickets_.find({lot_id, ticket});
+  return found == live_tickets_.end() ? nullptr : &attempts_.at(found->second);
+}
+
+std::vector<absl::StatusOr<db::TicketView>> MemoryStore::FindTickets(
+    std::span<const db::TicketKey> keys) {
+  const std::lock_guard lock(mutex_);
+  std::vector<absl::StatusOr<db::TicketView>> views(keys.size(), db::TicketView{});
+  if (const absl::Status refused = Before("FindTickets"); !refused.ok()) {
+    std::fill(views.begin(), views.end(), refused);
+    return views;
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto found = live_tickets_.find({keys[i].lot_id, keys[i].ticket});
+    if (found == live_tickets_.end()) continue;
+    const Attempt& attempt = attempts_.at(found->second);
+    db::TicketView view;
+    view.attempt_id = found->second;
+    view.request_digest = attempt.intent.request_digest;
+    view.line = attempt.intent.line;
+    view.instance_id = attempt.instance_id;
+    if (!attempt.row) {
+      view.state = LeaseLasts(attempt.instance_id) ? db::TicketView::State::kInFlight
+                                                   : db::TicketView::State::kDead;
+    } else {
+      view.state = attempt.sealed ? db::TicketView::State::kSealed : db::TicketView::State::kWiped;
+      view.device_id = attempt.intent.device_id;
+      view.image_sha256 = attempt.row->image_sha256;
+      if (attempt.sealed) view.sealed = *attempt.sealed;
+    }
+    views[i] = std::move(view);
+  }
+  return views;
+}
+
+absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
+                                           const std::string& instance_id) {
+  db::Lot* const lot = LotOf(intent.lot_id);
+  if (lot == nullptr) return Refuse(Reason::LOT_UNKNOWN, "no such lot");
+  if (LiveAttempt(intent.lot_id, intent.ticket) != nullptr) {
+    return Refuse(Reason::TICKET_IN_FLIGHT, "another intent for the ticket came first; look again");
+  }
+  if (lot->state != db::LotState::kOpen) return Refuse(Reason::LOT_NOT_OPEN, "the lot is closed");
+  if (lot->claimed >= lot->count)
+    return Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+  if (!intent.serial_number.empty() &&
+      live_serial_numbers_.contains({intent.lot_id, intent.serial_number})) {
+    return RefuseField(Reason::SERIAL_NUMBER_TAKEN, "serial_number", intent.serial_number,
+                       "another unit of the lot has it");
+  }
+  const bool keyed = intent.public_key_sha256 != Sha256Digest{};
+  if (keyed && live_keys_.contains(intent.public_key_sha256)) {
+    return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
+  }
+  if ((!intent.dac_serial.empty() && dac_serials_.contains(intent.dac_serial)) ||
+      device_ids_.contains(intent.device_id)) {
+    return Refuse(Reason::INTERNAL, "the drawn DAC serial or device id is taken; draw again");
+  }
+  const auto id = static_cast<int64_t>(attempts_.size()) + 1;
+  attempts_[id] = {intent, instance_id, true, std::nullopt, std::nullopt};
+  live_tickets_[{intent.lot_id, intent.ticket}] = id;
+  if (!intent.serial_number.empty())
+    live_serial_numbers_[{intent.lot_id, intent.serial_number}] = id;
+  if (keyed) live_keys_.insert(intent.public_key_sha256);
+  if (!intent.dac_serial.empty()) dac_serials_.insert(intent.dac_serial);
+  device_ids_.insert(intent.device_id);
+  ++lot->claimed;
+  return id;
+}
+
+std::vector<absl::StatusOr<int64_t>> MemoryStore::RecordIntents(std::span<const db::Intent> intents,
+                                                                const std::string& instance_id) {
+  const std::lock_guard lock(mutex_);
+  std::vector<absl::StatusOr<int64_t>> results(intents.size(), 0);
+  absl::Status refused = Before("RecordIntents");
+  if (refused.ok()) {
+    for (size_t i = 0; i < intents.size(); ++i) results[i] = Claim(intents[i], instance_id);
+    refused = After("RecordIntents");
+  }
+  if (!refused.ok()) std::fill(results.begin(), results.end(), refused);
+  return results;
+}
+
+absl::Status MemoryStore::SealOne(const db::Seal& seal) {
+  const auto found = attempts_.find(seal.attempt_id);
+  if (found == attempts_.end() || !found->second.live) {
+    return Refuse(Reason::TICKET_IN_FLIGHT, "the attempt was voided meanwhile; look again");
+  }
+  Attempt& attempt = found->second;
+  if (attempt.row) {
+    if (attempt.row->dac_sha256 == seal.row.dac_sha256 &&
+        attempt.row->image_sha256 == seal.row.image_sha256) {
+      return absl::OkStatus();
+    }
+    return Refuse(Reason::INTERNAL, "the attempt was sealed with another identity");
+  }
+  db::Lot& lot = *LotOf(attempt.intent.lot_id);
+  db::ManifestRow row = seal.row;
+  row.device_id = attempt.intent.device_id;
+  row.ticket = attempt.intent.ticket;
+  row.lot = lot.name;
+  row.product = lot.product;
+  row.vendor_id = lot.vendor_id;
+  row.product_id = lot.product_id;
+  row.factory = lot.factory;
+  row.line = attempt.intent.line;
+  row.actor = attempt.intent.actor;
+  row.serial_number = attempt.intent.serial_number;
+  row.dac_serial = attempt.intent.dac_serial;
+  row.public_key_sha256 = attempt.intent.public_key_sha256;
+  row.pai = attempt.intent.pai;
+  row.state = static_cast<int>(db::DeviceState::kSealed);
+  row.sealed_at = clock_.Now();
+  row.confirmed_at.reset();
+  row.row = (lot.id << 32) + static_cast<int64_t>(++lot.sealed);
+  attempt_of_row_[row.row] = seal.attempt_id;
+  attempt.row = std::move(row);
+  attempt.sealed = seal.sealed;
+  ledger_.emplace_back(db::kSealEntry, seal.ledger_entry);
+  return absl::OkStatus();
+}
+
+std::vector<absl::Status> MemoryStore::SealTickets(std::span<const db::Seal> seals) {
+  const std::lock_guard lock(mutex_);
+  std::vector<absl::Status> results(seals.size());
+  absl::Status refused = Before("SealTickets");
+  if (refused.ok()) {
+    for (size_t i = 0; i < seals.size(); ++i) results[i] = SealOne(seals[i]);
+    refused = After("SealTickets");
+  }
+  if (!refused.ok()) std::fill(results.begin(), results.end(), refused);
+  return results;
+}
+
+bool MemoryStore::VoidOne(Attempt& attempt) {
+  if (!attempt.live || attempt.row) return false;
+  attempt.live = false;
+  const db::Intent& intent = attempt.intent;
+  live_tickets_.erase({intent.lot_id, intent.ticket});
+  live_serial_numbers_.erase({intent.lot_id, intent.serial_number});
+  live_keys_.erase(intent.public_key_sha256);
+  --LotOf(intent.lot_id)->claimed;
+  return true;
+}
+
+std::vector<absl::Status> MemoryStore::VoidAttempts(std::span<const db::Void> voids) {
+  const std::lock_guard lock(mutex_);
+  absl::Status refused = Before("VoidAttempts");
+  if (refused.ok()) {
+    for (const db::Void& one : voids) {
+      const auto attempt = attempts_.find(one.attempt_id);
+      if (attempt != attempts_.end()) VoidOne(attempt->second);
+    }
+    refused = After("VoidAttempts");
+  }
+  return std::vector<absl::Status>(voids.size(), refused);
+}
+
+absl::StatusOr<db::ConfirmResult> MemoryStore::ConfirmOne(const db::Confirmation& confirmation) {
+  if (confirmation.outcome != db::DeviceState::kProvisioned &&
+      confirmation.outcome != db::DeviceState::kScrapped) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "outcome", "", "provisioned or scrapped");
+  }
+  Attempt* const attempt = LiveAttempt(confirmation.lot_id, confirmation.ticket);
+  if (attempt == nullptr || !attempt->row) {
+    return RefuseField(Reason::TICKET_UNKNOWN, "ticket", confirmation.ticket,
+                       "no identity was sealed for it");
+  }
+  db::ManifestRow& row = *attempt->row;
+  if (!confirmation.line.empty() && confirmation.line != row.line) {
+    return Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
+  }
+  if (row.state == static_cast<int>(confirmation.outcome))
+    return db::ConfirmResult{row.device_id, true};
+  if (row.state != static_cast<int>(db::DeviceState::kSealed)) {
+    return Refuse(Reason::CONFIRM_CONFLICT, "the device was confirmed otherwise before");
+  }
+  row.state = static_cast<int>(confirmation.outcome);
+  row.confirmed_at = clock_.Now();
+  attempt->sealed.reset();
+  db::Lot& lot = *LotOf(confirmation.lot_id);
+  ++(confirmation.outcome == db::DeviceState::kScrapped ? lot.scrapped : lot.confirmed);
+  ledger_.emplace_back(db::kConfirmEntry, db::ConfirmEntry(confirmation, row.device_id, row.lot));
+  return db::ConfirmResult{row.device_id, false};
+}
+
+std::vector<absl::StatusOr<db::ConfirmResult>> MemoryStore::ConfirmDevices(
+    std::span<const db::Confirmation> confirmations) {
+  const std::lock_guard lock(mutex_);
+  std::vector<absl::StatusOr<db::ConfirmResult>> results(confirmations.size(), db::ConfirmResult{});
+  absl::Status refused = Before("ConfirmDevices");
+  if (refused.ok()) {
+    for (size_t i = 0; i < confirmations.size(); ++i) results[i] = ConfirmOne(confirmations[i]);
+    refused = After("ConfirmDevices");
+  }
+  if (!refused.ok()) std::fill(results.begin(), results.end(), refused);
+  return results;
+}
+
+absl::StatusOr<int> MemoryStore::WipeRetained(int limit) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("WipeRetained"));
+  int wiped = 0;
+  for (auto& [id, attempt] : attempts_) {
+    if (wiped == limit) break;
+    if (!attempt.sealed) continue;
+    const absl::Time due =
+        attempt.row->sealed_at + absl::FromChrono(LotOf(attempt.intent.lot_id)->retention);
+    if (due > clock_.Now()) continue;
+    attempt.sealed.reset();
+    ++wiped;
+  }
+  return wiped;
+}
+
+absl::StatusOr<db::ManifestRow> MemoryStore::FindDevice(const std::string& device_id) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("FindDevice"));
+  for (const auto& [row, attempt] : attempt_of_row_) {
+    if (attempts_.at(attempt).intent.device_id == device_id) return *attempts_.at(attempt).row;
+  }
+  return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", device_id, "no such device");
+}
+
+absl::StatusOr<db::ManifestRow> MemoryStore::FindDeviceByDacSerial(ByteView dac_serial) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("FindDeviceByDacSerial"));
+  for (const auto& [row, attempt] : attempt_of_row_) {
+    if (std::ranges::equal(attempts_.at(attempt).intent.dac_serial, dac_serial)) {
+      return *attempts_.at(attempt).row;
+    }
+  }
+  return RefuseField(Reason::DEVICE_UNKNOWN, "dac_serial", ToUpperHex(dac_serial),
+                     "no such device");
+}
+
+absl::StatusOr<std::vector<db::ManifestRow>> MemoryStore::ListDevices(
+    const db::DeviceFilter& filter, int64_t after_row, int limit) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("ListDevices"));
+  const auto matches = [](const std::string& wanted, const std::string& text) {
+    return wanted.empty() || wanted == text;
+  };
+  std::vector<db::ManifestRow> rows;
+  for (auto at = attempt_of_row_.upper_bound(after_row);
+       at != attempt_of_row_.end() && rows.size() < static_cast<size_t>(limit); ++at) {
+    const db::ManifestRow& row = *attempts_.at(at->second).row;
+    if (matches(filter.lot, row.lot) && matches(filter.product, row.product) &&
+        matches(filter.factory, row.factory) && matches(filter.line, row.line) &&
+        matches(filter.serial_number, row.serial_number) &&
+        (!filter.state || static_cast<int>(*filter.state) == row.state) &&
+        (!filter.sealed_from || row.sealed_at >= *filter.sealed_from) &&
+        (!filter.sealed_until || row.sealed_at < *filter.sealed_until)) {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+}  // namespace assay::test_support
