@@ -8,9 +8,9 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "image/csv_place.h"
 #include "image/factory_keys.h"
 #include "image/factory_known.h"
 #include "image/text.h"
@@ -30,100 +30,6 @@ constexpr EncodingName kEncodings[] = {
     {"u64", CsvEncoding::kU64},         {"i64", CsvEncoding::kI64},
     {"string", CsvEncoding::kString},   {"binary", CsvEncoding::kBinary},
     {"hex2bin", CsvEncoding::kHex2Bin}, {"base64", CsvEncoding::kBase64},
-};
-
-std::string Trimmed(std::string_view text) {
-  return std::string(absl::StripAsciiWhitespace(Text(text)));
-}
-
-// Where a cell lies, for refusals.
-std::string Place(std::string_view file, const CsvCell& cell, std::string_view key = {}) {
-  return absl::StrCat(Text(file), " line ", cell.line, " column ", cell.column,
-                      key.empty() ? std::string() : absl::StrCat(" (", Text(key), ")"));
-}
-
-// Splits a text into records, one character at a time.
-class CsvScanner {
- public:
-  CsvScanner(std::string_view text, std::string_view file) : text_(text), file_(file) {}
-
-  absl::StatusOr<std::vector<CsvRecord>> Scan() {
-    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
-    while (at_ < text_.size()) {
-      CsvRecord record;
-      record.line = line_;
-      ASSAY_RETURN_IF_ERROR(ScanRecord(record));
-      const bool blank = record.cells.size() == 1 && Trimmed(record.cells.front().text).empty();
-      if (!blank) records_.push_back(std::move(record));
-    }
-    return std::move(records_);
-  }
-
- private:
-  absl::Status ScanRecord(CsvRecord& record) {
-    for (;;) {
-      CsvCell cell;
-      cell.line = line_;
-      cell.column = record.cells.size() + 1;
-      ASSAY_RETURN_IF_ERROR(ScanCell(cell));
-      if (!matter::IsUtf8(cell.text) || cell.text.find('\0') != std::string::npos) {
-        return RefuseField(Reason::FIELD_MALFORMED, Place(file_, cell), "", "not UTF-8 text");
-      }
-      record.cells.push_back(std::move(cell));
-      if (at_ < text_.size() && text_[at_] == ',') {
-        ++at_;
-        continue;
-      }
-      SkipLineEnd();
-      return absl::OkStatus();
-    }
-  }
-
-  absl::Status ScanCell(CsvCell& cell) {
-    if (at_ < text_.size() && text_[at_] == '"') return ScanQuoted(cell);
-    while (at_ < text_.size() && text_[at_] != ',' && !AtLineEnd())
-      cell.text.push_back(text_[at_++]);
-    return absl::OkStatus();
-  }
-
-  absl::Status ScanQuoted(CsvCell& cell) {
-    for (++at_; at_ < text_.size(); ++at_) {
-      const char c = text_[at_];
-      if (c == '"') {
-        if (at_ + 1 >= text_.size() || text_[at_ + 1] != '"') break;
-        ++at_;
-      } else if (c == '\n') {
-        ++line_;
-      }
-      cell.text.push_back(c);
-    }
-    if (at_ == text_.size()) {
-      return RefuseField(Reason::FIELD_MALFORMED, Place(file_, cell), "",
-                         "the quote is never closed");
-    }
-    ++at_;
-    if (at_ < text_.size() && text_[at_] != ',' && !AtLineEnd()) {
-      return RefuseField(Reason::FIELD_MALFORMED, Place(file_, cell), "",
-                         "text follows the closing quote");
-    }
-    return absl::OkStatus();
-  }
-
-  bool AtLineEnd() const {
-    return text_[at_] == '\n' ||
-           (text_[at_] == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] == '\n'));
-  }
-  void SkipLineEnd() {
-    if (at_ < text_.size() && text_[at_] == '\r') ++at_;
-    if (at_ < text_.size() && text_[at_] == '\n') ++at_;
-    ++line_;
-  }
-
-  std::string_view text_;
-  std::string_view file_;
-  size_t at_ = 0;
-  size_t line_ = 1;
-  std::vector<CsvRecord> records_;
 };
 
 bool IsComment(const CsvRecord& record) {
@@ -349,21 +255,6 @@ class Uniqueness {
 };
 
 }  // namespace
-
-absl::StatusOr<std::vector<CsvRecord>> ReadCsv(std::string_view text, std::string_view file_name) {
-  return CsvScanner(text, file_name).Scan();
-}
-
-std::string CsvQuote(std::string_view cell) {
-  if (cell.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(cell);
-  std::string quoted = "\"";
-  for (const char c : cell) {
-    if (c == '"') quoted.push_back('"');
-    quoted.push_back(c);
-  }
-  quoted.push_back('"');
-  return quoted;
-}
 
 absl::StatusOr<std::vector<CsvKey>> ReadCsvSchema(std::string_view text,
                                                   std::string_view file_name) {
