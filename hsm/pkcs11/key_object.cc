@@ -222,10 +222,11 @@ Step FindKeyObject(const Session& session, std::string_view label, KeyObject& ke
 }
 
 Step MakeSigningPair(const Session& writable, std::string_view label, ByteView id, bool lean) {
+  // Nothing is said of CKA_VERIFY and CKA_ENCRYPT: Assay verifies outside the token, and
+  // tpm2-pkcs11 takes either for a wish to have a key that decrypts.
   Template public_half, private_half;
   public_half.Flag(CKA_TOKEN, true)
       .Flag(CKA_PRIVATE, false)
-      .Flag(CKA_VERIFY, true)
       .View(CKA_LABEL, AsBytes(label))
       .View(CKA_ID, id)
       .View(CKA_EC_PARAMS, P256Params());
@@ -237,7 +238,7 @@ Step MakeSigningPair(const Session& writable, std::string_view label, ByteView i
       .View(CKA_LABEL, AsBytes(label))
       .View(CKA_ID, id);
   if (!lean) {
-    public_half.Flag(CKA_MODIFIABLE, false).Flag(CKA_ENCRYPT, false).Flag(CKA_WRAP, false);
+    public_half.Flag(CKA_MODIFIABLE, false);
     private_half.Flag(CKA_MODIFIABLE, false)
         .Flag(CKA_DECRYPT, false)
         .Flag(CKA_UNWRAP, false)

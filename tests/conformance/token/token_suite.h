@@ -25,6 +25,7 @@ struct TokenRig {
   std::shared_ptr<Token> token;
   bool makes_wrapping_keys = true;
   bool imports = true;
+  size_t keys = 2;  // a TPM without a resource manager holds few
 };
 
 struct TokenMaker {
@@ -101,19 +102,26 @@ TEST_P(TokenConformance, RefusesALabelThatIsTakenOrEmpty) {
 
 TEST_P(TokenConformance, ListsAndDestroysKeys) {
   ASSERT_TRUE(token().GenerateKey("a", KeyPurpose::kSigning).ok());
-  ASSERT_TRUE(token().GenerateKey("b", KeyPurpose::kSigning).ok());
+  if (rig_.keys > 1) {
+    ASSERT_TRUE(token().GenerateKey("b", KeyPurpose::kSigning).ok());
+  }
   ASSERT_TRUE(token().Sign("a", DigestOf("x")).ok());
   auto keys = token().ListKeys();
   ASSERT_TRUE(keys.ok()) << keys.status();
-  ASSERT_EQ(keys->size(), 2u);
-  EXPECT_EQ((*keys)[0].label, "a");
-  EXPECT_EQ((*keys)[1].label, "b");
-  ASSERT_TRUE(token().DestroyKey("a").ok());
+  ASSERT_EQ(keys->size(), rig_.keys);
+  EXPECT_EQ(keys->front().label, "a");
+  if (rig_.keys > 1) {
+    EXPECT_EQ(keys->back().label, "b");
+  }
+  const absl::Status destroyed = token().DestroyKey("a");
+  ASSERT_TRUE(destroyed.ok()) << destroyed;
   EXPECT_TRUE(HasReason(token().Sign("a", DigestOf("x")).status(), Reason::HSM_KEY_MISSING));
   keys = token().ListKeys();
   ASSERT_TRUE(keys.ok());
-  EXPECT_EQ(keys->size(), 1u);
-  EXPECT_TRUE(token().GenerateKey("a", KeyPurpose::kSigning).ok());
+  EXPECT_EQ(keys->size(), rig_.keys - 1);
+  if (rig_.keys > 1) {
+    EXPECT_TRUE(token().GenerateKey("a", KeyPurpose::kSigning).ok());
+  }
 }
 
 TEST_P(TokenConformance, WrapsAndUnwrapsUnderAKeyThatStays) {
