@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/refusal.h"
+#include "cert_vectors.h"
 #include "matter/certificate_format.h"
 #include "matter/dac_template.h"
 #include "matter/lint.h"
@@ -132,6 +133,34 @@ TEST_F(Dac, IssuedCertificatePassesLintVerificationFormatAndChain) {
   }
   const SignatureVerifier other = *SignatureVerifier::Make(paa_.public_key());
   EXPECT_TRUE(HasReason(VerifyIssuedDac(der, tbs, other), Reason::VERIFY_FAILED));
+}
+
+TEST(DacTemplate, FillsTheGoldenDacsByteForByte) {
+  ASSAY_NEED_VECTORS();
+  int filled = 0;
+  const auto golden = ReadVectorJson("issuance_golden_tbs.json");
+  for (const auto& c : golden["cases"]) {
+    if (c["role"] != "DAC" || c["subject_rdns"].size() != 3) continue;
+    const Certificate dac = ReadVectorCertificate(c["cert"]);
+    if (dac.extensions().size() != 4) continue;  // distribution points are not for us to write
+    const Certificate pai = ReadVectorCertificate(c["issuer_cert"]);
+    const NameIds ids = *dac.subject_ids();
+    absl::StatusOr<DacTemplate> made = DacTemplate::Make(
+        pai, *ids.vid, *ids.pid,
+        dac.validity().not_after == NeverExpires() ? DacEnd::Never()
+                                                   : DacEnd::At(dac.validity().not_after));
+    if (!made.ok())
+      continue;  // test cases on purpose: ends outside of the PAI, authorities as issuers
+    const std::string name = c["subject_rdns"][0][0]["value"];
+    const Bytes serial = Hex(c["serial_hex"]);
+    const Bytes tbs = *made->Fill({.serial = serial,
+                                   .common_name = name,
+                                   .not_before = dac.validity().not_before,
+                                   .public_key = dac.public_key()});
+    EXPECT_EQ(ToHex(tbs), c["tbs_hex"]) << c["cert"];
+    ++filled;
+  }
+  EXPECT_GE(filled, 25);
 }
 
 TEST_F(Dac, LintNamesTheBrokenRule) {
