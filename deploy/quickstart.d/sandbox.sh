@@ -13,21 +13,23 @@ prepare_sandbox_keys() {
   note "certificates: $state/sandbox/{paa,cd,image}.pem; the keys are in the token"
 }
 
-# pai_state NAME: pending, active or retired; empty where there is none.
+# pai_state NAME: PENDING, ACTIVE or RETIRED; empty where there is none.
 pai_state() {
-  assay_as operator authority pai list --json |
-    sed -n "s/.*\"name\": *\"$1\".*\"state\": *\"\([a-z]*\)\".*/\1/p" | head -n 1
+  assay_as operator authority pai show "$1" --json 2>/dev/null |
+    sed -n 's/.*"state": *"PAI_STATE_\([A-Z]*\)".*/\1/p' || true
 }
 
 # prepare_pai NAME VENDOR: key in the HSM, signed by the sandbox PAA, active.
 prepare_pai() {
-  local name=$1 vendor=$2 log=$state/log/sandbox.log
-  run_logged "$log" assay_as operator authority pai create --name "$name" --vendor-id "$vendor" \
-    --request-id "quickstart-create-$name"
-  run_logged "$log" assay_as operator authority pai sign-sandbox --name "$name" \
-    --request-id "quickstart-sign-$name"
-  run_logged "$log" assay_as operator authority pai activate --name "$name" \
-    --request-id "quickstart-activate-$name"
+  local name=$1 vendor=$2 log=$state/log/sandbox.log pai
+  pai=$(pai_state "$name")
+  if [[ -z $pai ]]; then
+    run_logged "$log" assay_as operator authority pai create "$name" --vendor-id "$vendor"
+  fi
+  if [[ $pai != ACTIVE ]]; then
+    run_logged "$log" assay_as operator authority pai sign-sandbox "$name"
+    run_logged "$log" assay_as operator authority pai activate "$name"
+  fi
   note "PAI $name for vendor $vendor: key generated in the HSM, signed by the sandbox PAA, active"
 }
 
@@ -36,8 +38,7 @@ prepare_declaration() {
   local file=$state/sandbox/Chip-CD-$1-$2.der
   [[ ! -s $file ]] || return 0
   run_logged "$state/log/sandbox.log" assay_as operator authority declaration --vendor-id "0x$1" \
-    --product-id "0x$2" --device-type 0x0100 --out "$file.new"
-  mv "$file.new" "$file"
+    --product-id "0x$2" --device-type 0x0100 --out "$file"
   note "certification declaration: $file"
 }
 
@@ -62,10 +63,10 @@ spec:
   certification_declaration: Chip-CD-FFF1-8000.der
   dac: {attestation: server-key}
 YAML
-  run_logged "$log" assay_as operator product apply "$state/sandbox/light.yaml" \
-    --request-id quickstart-light
-  run_logged "$log" assay_as operator lot open --name demo --product light --factory demo \
-    --count 1000 --request-id quickstart-demo
+  assay_as operator product show light >/dev/null 2>&1 ||
+    run_logged "$log" assay_as operator product apply "$state/sandbox/light.yaml"
+  assay_as operator lot show demo >/dev/null 2>&1 ||
+    run_logged "$log" assay_as operator lot open demo --product light --factory demo --count 1000
   note "product 'light' and lot 'demo' (1000 devices)"
 }
 
