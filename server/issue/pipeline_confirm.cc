@@ -1,0 +1,79 @@
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "server/issue/build.h"
+#include "server/issue/pipeline_impl.h"
+
+namespace assay::issue {
+
+// ---- confirmations
+// ---------------------------------------------------------------------------------------
+
+void Pipeline::Impl::Confirm(const access::Caller& caller, v1::ConfirmRequest request,
+                             Deadline deadline, ConfirmDone done) {
+  absl::Status refusal = caller.CheckRole(access::Role::kLine);
+  if (refusal.ok()) refusal = CheckTicketForm(request.ticket());
+  if (refusal.ok() && request.outcome() != v1::OUTCOME_PROVISIONED &&
+      request.outcome() != v1::OUTCOME_SCRAPPED) {
+    refusal = RefuseField(Reason::FIELD_OUT_OF_RANGE, "outcome",
+                          absl::StrCat(static_cast<int>(request.outcome())),
+                          "must be PROVISIONED or SCRAPPED");
+  }
+  if (refusal.ok()) {
+    const std::lock_guard lock(mutex_);
+    if (draining_) {
+      refusal = Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
+    } else if (in_flight_ >= options_.max_in_flight) {
+      refusal = Refuse(Reason::OVERLOADED, absl::StrCat(in_flight_, " tickets are under way"));
+    } else {
+      ++in_flight_;
+    }
+  }
+  if (!refusal.ok()) {
+    done(refusal);
+    return;
+  }
+  auto confirming = std::make_shared<Confirming>(
+      Confirming{caller, std::move(request), deadline, std::move(done)});
+  database_.Push(kConfirm, {nullptr, std::move(confirming), std::nullopt});
+}
+
+void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
+  std::vector<db::Confirmation> confirmations;
+  std::vector<std::shared_ptr<Confirming>> live;
+  for (const Errand& errand : batch) {
+    const auto& confirming = errand.confirming;
+    const auto plan = plans_.Find(confirming->request.lot());
+    absl::Status refusal = plan.status();
+    if (plan.ok()) refusal = confirming->caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
+    if (!refusal.ok()) {
+      confirming->done(refusal);
+      Leave();
+      continue;
+    }
+    db::Confirmation confirmation;
+    confirmation.lot_id = (*plan)->lot.id;
+    confirmation.ticket = confirming->request.ticket();
+    confirmation.line = confirming->caller.line;
+    confirmation.actor = confirming->caller.uri;
+    confirmation.outcome = confirming->request.outcome() == v1::OUTCOME_SCRAPPED
+                               ? db::DeviceState::kScrapped
+                               : db::DeviceState::kProvisioned;
+    confirmations.push_back(std::move(confirmation));
+    live.push_back(confirming);
+  }
+  if (live.empty()) return;
+  const auto outcomes = store_->ConfirmDevices(confirmations);
+  for (size_t i = 0; i < live.size(); ++i) {
+    if (outcomes[i].ok()) {
+      v1::ConfirmResponse response;
+      response.set_device_id(outcomes[i]->device_id);
+      response.set_confirmed_before(outcomes[i]->before);
+      live[i]->done(std::move(response));
+    } else {
+      live[i]->done(outcomes[i].status());
+    }
+    Leave();
+  }
+}
+
+}  // namespace assay::issue

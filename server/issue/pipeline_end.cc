@@ -1,0 +1,112 @@
+#include "base/refusal.h"
+#include "server/issue/pipeline_impl.h"
+#include "server/issue/prove.h"
+
+namespace assay::issue {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+constexpr int kMaxSealTries = 5;
+
+}  // namespace
+
+// ---- step 8: seal
+// ----------------------------------------------------------------------------------------
+
+void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
+  std::vector<db::Seal> seals;
+  for (const Errand& errand : batch) seals.push_back(*errand.work->seal);
+  const auto outcomes = store_->SealTickets(seals);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const WorkPtr& work = batch[i].work;
+    const absl::Status& outcome = outcomes[i];
+    if (outcome.ok()) {
+      StepDone(*work, Step::kSeal);
+      Succeed(work, std::move(work->sealed), false);
+    } else if ((HasReason(outcome, Reason::STORE_IN_DOUBT) ||
+                HasReason(outcome, Reason::STORE_UNAVAILABLE)) &&
+               ++work->seal_tries < kMaxSealTries && !work->deadline.Passed()) {
+      // Sealing the same attempt again is harmless, so doubt is resolved by asking again.
+      database_.Push(kSeal, std::move(batch[i]));
+    } else {
+      GiveUp(work, outcome);
+    }
+  }
+}
+
+// ---- giving up, answering
+// --------------------------------------------------------------------------------
+
+void Pipeline::Impl::GiveUp(const WorkPtr& work, const absl::Status& why) {
+  work->seal.reset();
+  const auto refusal = RefusalOf(why);
+  const std::string reason(ReasonName(refusal ? refusal->reason : Reason::INTERNAL));
+  work->given_up = why;
+  database_.Push(kVoid, {work, nullptr, db::Void{work->attempt_id, reason}});
+}
+
+void Pipeline::Impl::VoidBatch(std::vector<Errand> batch) {
+  std::vector<db::Void> voids;
+  for (const Errand& errand : batch) voids.push_back(*errand.orphan);
+  const auto outcomes = store_->VoidAttempts(voids);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (!outcomes[i].ok()) {
+      const std::lock_guard lock(mutex_);
+      orphans_.push_back(voids[i]);
+    }
+    if (batch[i].work != nullptr) Refused(batch[i].work, batch[i].work->given_up);
+  }
+}
+
+void Pipeline::Impl::RetryOrphans() {
+  std::vector<db::Void> orphans;
+  {
+    const std::lock_guard lock(mutex_);
+    orphans.swap(orphans_);
+  }
+  for (db::Void& orphan : orphans) database_.Push(kVoid, {nullptr, nullptr, std::move(orphan)});
+}
+
+void Pipeline::Impl::StepDone(Work& work, Step step) {
+  const auto now = Steady::now();
+  observer_.StepEnded(step, now - work.step_started);
+  work.step_started = now;
+}
+
+// Those that joined, or nobody; from now on the ticket may be owned anew.
+std::vector<WorkPtr> Pipeline::Impl::Disown(Work& work) {
+  if (!work.owner) return {};
+  work.owner = false;
+  const std::lock_guard lock(mutex_);
+  auto node = under_way_.extract(TicketName(work.request));
+  return node.empty() ? std::vector<WorkPtr>{} : std::move(node.mapped().joined);
+}
+
+void Pipeline::Impl::End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> answer) {
+  observer_.Finished(answer.status(), answer.ok() && answer->sealed_before(),
+                     Steady::now() - work->started);
+  work->done(std::move(answer));
+  Leave();
+}
+
+void Pipeline::Impl::Leave() {
+  const std::lock_guard lock(mutex_);
+  if (--in_flight_ == 0) idle_.notify_all();
+}
+
+void Pipeline::Impl::Succeed(const WorkPtr& work, store::v1::SealedIdentity sealed,
+                             bool sealed_before) {
+  const auto joined = Disown(*work);
+  End(work, Answer(sealed, work->caller, sealed_before));
+  for (const WorkPtr& other : joined) End(other, Answer(sealed, other->caller, true));
+}
+
+void Pipeline::Impl::Refused(const WorkPtr& work, const absl::Status& why) {
+  // Whoever joined is heard in its own right: its deadline may be later, or the fault gone.
+  for (const WorkPtr& other : Disown(*work))
+    database_.Push(kTicket, {other, nullptr, std::nullopt});
+  End(work, why);
+}
+
+}  // namespace assay::issue

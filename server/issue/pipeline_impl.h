@@ -1,0 +1,121 @@
+// The pipeline's inside, one class over several files: a file a stretch of the eight steps.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/issue/pipeline.h"
+#include "server/issue/work.h"
+#include "server/issue/work_queue.h"
+#include "server/lot/plan.h"
+
+namespace assay::issue {
+
+// Looks at a ticket that other replicas are racing for, before the line is asked to come again.
+inline constexpr int kMaxLooks = 8;
+
+// Two sets of threads: one for the database, where a batch is one transaction, one for
+// cryptography. A work is in one queue at a time. Kinds are listed so that what is nearly done goes
+// first.
+class Pipeline::Impl {
+ public:
+  Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
+       std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
+       Observer& observer, PipelineOptions options);
+  ~Impl();
+
+  void Submit(const access::Caller& caller, v1::IssueRequest request, Deadline deadline, Done done,
+              bool fetch_only);
+  void Confirm(const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline,
+               ConfirmDone done);
+  void Drain() {
+    const std::lock_guard lock(mutex_);
+    draining_ = true;
+  }
+  PipelineCounters Counters() const {
+    const std::lock_guard lock(mutex_);
+    return {in_flight_, crypto_.Waiting()};
+  }
+
+ private:
+  enum CryptoKind : size_t { kFinish, kVerify, kBuild };
+  enum DatabaseKind : size_t { kSeal, kVoid, kIntent, kConfirm, kTicket };
+
+  // The one work of this process that issues a ticket, and those that came for the same one
+  // meanwhile.
+  struct Owned {
+    Sha256Digest digest;
+    std::string line;
+    std::vector<WorkPtr> joined;
+  };
+  struct Confirming {
+    access::Caller caller;
+    v1::ConfirmRequest request;
+    Deadline deadline;
+    ConfirmDone done;
+  };
+  // One entry of the database queue: exactly one of the three is set.
+  struct Errand {
+    WorkPtr work;
+    std::shared_ptr<Confirming> confirming;
+    std::optional<db::Void> orphan;
+  };
+
+  static std::string TicketName(const v1::IssueRequest& request) {
+    return absl::StrCat(request.lot(), "\n", request.ticket());
+  }
+
+  void TicketBatch(std::vector<Errand> batch);
+  bool Admit(const WorkPtr& work);
+  void TakeView(const WorkPtr& work, db::TicketView view, std::vector<db::Void>& voids,
+                std::vector<WorkPtr>& again);
+  bool IsOrphan(const Work& work, const db::TicketView& view);
+  void OwnOrJoin(const WorkPtr& work);
+  void BuildBatch(std::vector<WorkPtr> batch);
+  void IntentBatch(std::vector<Errand> batch);
+  void SignDac(const WorkPtr& work);
+  void Verify(const WorkPtr& work);
+  void SignImages(const WorkPtr& work);
+  void Finish(Work& work);
+  void SealBatch(std::vector<Errand> batch);
+  void VoidBatch(std::vector<Errand> batch);
+  void ConfirmBatch(std::vector<Errand> batch);
+
+  // Ends an attempt that will not be sealed: its quota goes back before the line hears of the
+  // refusal.
+  void GiveUp(const WorkPtr& work, const absl::Status& why);
+  void StepDone(Work& work, Step step);
+  void Succeed(const WorkPtr& work, store::v1::SealedIdentity sealed, bool sealed_before);
+  void Refused(const WorkPtr& work, const absl::Status& why);
+  std::vector<WorkPtr> Disown(Work& work);
+  void End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> answer);
+  void Leave();
+  void RetryOrphans();
+
+  std::shared_ptr<db::Store> store_;
+  std::shared_ptr<hsm::SignerPool> signers_;
+  Random& random_;
+  const Clock& clock_;
+  Observer& observer_;
+  const PipelineOptions options_;
+  lot::PlanBook plans_;
+  std::optional<matter::SignatureVerifier> image_key_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable idle_;
+  bool draining_ = false;
+  int in_flight_ = 0;
+  // Tickets under way in this process: a retry joins, it does not race.
+  std::map<std::string, Owned> under_way_;
+  // Attempts whose voiding failed; tried again when the database answers.
+  std::vector<db::Void> orphans_;
+
+  WorkQueue<WorkPtr> crypto_;
+  WorkQueue<Errand> database_;
+};
+
+}  // namespace assay::issue

@@ -1,0 +1,141 @@
+#include "base/refusal.h"
+#include "server/issue/build.h"
+#include "server/issue/pipeline_impl.h"
+#include "server/issue/prove.h"
+
+namespace assay::issue {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+}  // namespace
+
+// ---- steps 3 and 4: claim and build
+// ----------------------------------------------------------------------
+
+void Pipeline::Impl::BuildBatch(std::vector<WorkPtr> batch) {
+  std::vector<WorkPtr> live;
+  for (WorkPtr& work : batch) {
+    if (work->deadline.Passed()) {
+      Refused(work,
+              Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
+    } else {
+      work->step_started = Steady::now();
+      live.push_back(std::move(work));
+    }
+  }
+  std::vector<WorkPtr> claimed;
+  for (const WorkPtr& work : live) {
+    if (const absl::Status claim = Claim(*work, random_, options_.production); !claim.ok()) {
+      Refused(work, claim);
+    } else {
+      StepDone(*work, Step::kClaim);
+      claimed.push_back(work);
+    }
+  }
+  const auto outcomes = Build(claimed, random_, clock_);
+  for (size_t i = 0; i < claimed.size(); ++i) {
+    if (!outcomes[i].ok()) {
+      Refused(claimed[i], outcomes[i]);
+      continue;
+    }
+    StepDone(*claimed[i], Step::kBuild);
+    database_.Push(kIntent, {claimed[i], nullptr, std::nullopt});
+  }
+}
+
+// ---- step 5: intent
+// --------------------------------------------------------------------------------------
+
+void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
+  std::vector<db::Intent> intents;
+  for (const Errand& errand : batch) {
+    const Work& work = *errand.work;
+    db::Intent intent;
+    intent.lot_id = work.plan->lot.id;
+    intent.ticket = work.request.ticket();
+    intent.line = work.caller.line;
+    intent.actor = work.caller.uri;
+    intent.request_digest = work.digest;
+    intent.device_id = work.device_id;
+    intent.serial_number = work.serial_number;
+    intent.dac_serial = work.dac_serial;
+    if (!work.public_key.empty()) intent.public_key_sha256 = Sha256(work.public_key);
+    if (!work.tbs.empty()) intent.tbs_sha256 = Sha256(work.tbs);
+    intent.pai = work.pai_name;
+    intents.push_back(std::move(intent));
+  }
+  const auto outcomes = store_->RecordIntents(intents, options_.instance_id);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const WorkPtr& work = batch[i].work;
+    if (outcomes[i].ok()) {
+      work->attempt_id = *outcomes[i];
+      StepDone(*work, Step::kIntent);
+      SignDac(work);
+    } else if ((HasReason(outcomes[i].status(), Reason::TICKET_IN_FLIGHT) ||
+                HasReason(outcomes[i].status(), Reason::STORE_IN_DOUBT)) &&
+               work->looks++ < kMaxLooks) {
+      // Another replica was first, or nobody knows: the ticket itself tells.
+      database_.Push(kTicket, {work, nullptr, std::nullopt});
+    } else {
+      Refused(work, outcomes[i].status());
+    }
+  }
+}
+
+// ---- step 6: sign
+// ----------------------------------------------------------------------------------------
+
+void Pipeline::Impl::SignDac(const WorkPtr& work) {
+  if (work->tbs.empty()) {
+    crypto_.Push(kVerify, work);
+    return;
+  }
+  signers_->Sign(work->plan->pai->key_label, Sha256(work->tbs), work->deadline,
+                 [this, work](absl::StatusOr<hsm::RawSignature> signature) {
+                   if (!signature.ok()) return GiveUp(work, signature.status());
+                   work->dac_signature = *signature;
+                   StepDone(*work, Step::kSign);
+                   crypto_.Push(kVerify, work);
+                 });
+}
+
+// ---- step 7: verify
+// --------------------------------------------------------------------------------------
+
+void Pipeline::Impl::Verify(const WorkPtr& work) {
+  work->step_started = Steady::now();
+  const absl::Status proved = ProveDacAndImages(*work, random_);
+  if (!proved.ok()) return GiveUp(work, proved);
+  SignImages(work);
+}
+
+void Pipeline::Impl::SignImages(const WorkPtr& work) {
+  const size_t count = work->images.size();
+  if (!image_key_)
+    return GiveUp(work, Refuse(Reason::HSM_KEY_MISSING, "the image certificate cannot be read"));
+  if (count == 0) {
+    crypto_.Push(kFinish, work);
+    return;
+  }
+  work->image_signatures.assign(count, absl::UnknownError("not signed"));
+  work->signatures_due = static_cast<int>(count);
+  for (size_t i = 0; i < count; ++i) {
+    signers_->Sign(options_.image_key, Sha256(work->images[i].bytes.view()), work->deadline,
+                   [this, work, i](absl::StatusOr<hsm::RawSignature> signature) {
+                     work->image_signatures[i] = std::move(signature);
+                     if (--work->signatures_due == 0) crypto_.Push(kFinish, work);
+                   });
+  }
+}
+
+void Pipeline::Impl::Finish(Work& work) {
+  const WorkPtr self = work.shared_from_this();
+  const absl::Status proved = ProveImageSignatures(work, *image_key_, options_.image_certificate);
+  if (!proved.ok()) return GiveUp(self, proved);
+  work.seal = MakeSeal(work, random_, clock_);
+  StepDone(work, Step::kVerify);
+  database_.Push(kSeal, {self, nullptr, std::nullopt});
+}
+
+}  // namespace assay::issue

@@ -1,0 +1,196 @@
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "server/issue/build.h"
+#include "server/issue/pipeline_impl.h"
+#include "server/issue/prove.h"
+#include "server/lot/act.h"
+
+namespace assay::issue {
+
+// ---- step 1: admit
+// --------------------------------------------------------------------------------------
+
+void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest request,
+                            Deadline deadline, Done done, bool fetch_only) {
+  absl::Status refusal = caller.CheckRole(access::Role::kLine);
+  if (refusal.ok()) refusal = CheckForm(request);
+  if (refusal.ok() && deadline.Left() < options_.least_deadline) {
+    refusal = Refuse(Reason::DEADLINE_TOO_SHORT,
+                     absl::StrCat("less than ", options_.least_deadline.count(),
+                                  " ms are left before the deadline"));
+  }
+  if (refusal.ok()) {
+    const std::lock_guard lock(mutex_);
+    if (draining_) {
+      refusal = Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
+    } else if (in_flight_ >= options_.max_in_flight) {
+      refusal = Refuse(Reason::OVERLOADED, absl::StrCat(in_flight_, " tickets are under way"));
+    } else {
+      ++in_flight_;
+    }
+  }
+  if (!refusal.ok()) {
+    observer_.Finished(refusal, false, std::chrono::nanoseconds(0));
+    done(refusal);
+    return;
+  }
+  auto work = std::make_shared<Work>();
+  work->caller = caller;
+  work->request = std::move(request);
+  work->deadline = deadline;
+  work->fetch_only = fetch_only;
+  work->done = std::move(done);
+  database_.Push(kTicket, {work, nullptr, std::nullopt});
+}
+
+// The part that needs the lot: whether the caller may use it, and whether the request fits its
+// product.
+bool Pipeline::Impl::Admit(const WorkPtr& work) {
+  if (work->deadline.Passed()) {
+    Refused(work,
+            Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
+    return false;
+  }
+  auto plan = plans_.Find(work->request.lot());
+  absl::Status refusal = plan.status();
+  if (plan.ok()) {
+    refusal = work->caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
+    if (refusal.ok() && !work->fetch_only) {
+      refusal = CheckAgainstPlan(work->request, **plan, options_.production);
+    }
+  } else if (HasReason(refusal, Reason::LOT_UNKNOWN)) {
+    // A line that is granted only certain lots or factories learns nothing of others.
+    const absl::Status granted = work->caller.CheckLot("", work->request.lot());
+    if (!granted.ok()) refusal = granted;
+  }
+  if (!refusal.ok()) {
+    Refused(work, refusal);
+    return false;
+  }
+  work->plan = *std::move(plan);
+  std::string content = lot::Deterministic(work->request);
+  work->digest = lot::KeyedDigest(*work->plan->key, AsBytes(content));
+  WipeText(content);
+  StepDone(*work, Step::kAdmit);
+  return true;
+}
+
+// ---- step 2: ticket
+// -------------------------------------------------------------------------------------
+
+void Pipeline::Impl::TicketBatch(std::vector<Errand> batch) {
+  std::vector<WorkPtr> works;
+  std::vector<db::TicketKey> keys;
+  for (Errand& errand : batch) {
+    const WorkPtr& work = errand.work;
+    if (work->plan == nullptr && !Admit(work)) continue;
+    keys.push_back({work->plan->lot.id, work->request.ticket()});
+    works.push_back(work);
+  }
+  if (works.empty()) return;
+  auto views = store_->FindTickets(keys);
+  std::vector<db::Void> voids;
+  std::vector<WorkPtr> again;
+  for (size_t i = 0; i < works.size(); ++i) {
+    if (!views[i].ok()) {
+      Refused(works[i], views[i].status());
+      continue;
+    }
+    TakeView(works[i], *std::move(views[i]), voids, again);
+  }
+  if (!voids.empty()) {
+    store_->VoidAttempts(voids);
+    for (const WorkPtr& work : again) database_.Push(kTicket, {work, nullptr, std::nullopt});
+  }
+  RetryOrphans();
+}
+
+void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
+                              std::vector<db::Void>& voids, std::vector<WorkPtr>& again) {
+  using State = db::TicketView::State;
+  StepDone(*work, Step::kTicket);
+  if (view.state != State::kNew) {
+    if (view.line != work->caller.line) {
+      return Refused(work, RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket",
+                                       work->request.ticket(), "was used by another line"));
+    }
+    if (!work->fetch_only && view.request_digest != work->digest) {
+      return Refused(work, RefuseField(Reason::TICKET_CONFLICT, "ticket", work->request.ticket(),
+                                       "was used before with other content"));
+    }
+  }
+  switch (view.state) {
+    case State::kNew:
+      if (work->fetch_only) {
+        return Refused(work, RefuseField(Reason::TICKET_UNKNOWN, "ticket", work->request.ticket(),
+                                         "has no sealed identity in this lot"));
+      }
+      break;
+    case State::kSealed: {
+      auto sealed = OpenSealed(view, *work->plan);
+      if (!sealed.ok()) return Refused(work, sealed.status());
+      return Succeed(work, *std::move(sealed), true);
+    }
+    case State::kWiped:
+      return Refused(work, Refuse(Reason::IDENTITY_WIPED,
+                                  absl::StrCat("ticket ", work->request.ticket(), " is device ",
+                                               view.device_id, "; its image (SHA-256 ",
+                                               ToHex(view.image_sha256),
+                                               ") was wiped after its confirmation or retention")));
+    case State::kInFlight:
+    case State::kDead:
+      if (IsOrphan(*work, view)) {
+        if (work->looks++ >= kMaxLooks) {
+          work->attempt_id = view.attempt_id;
+          return GiveUp(work, Refuse(Reason::TICKET_IN_FLIGHT,
+                                     "the ticket's attempts keep being lost; ask again"));
+        }
+        voids.push_back(
+            {view.attempt_id, view.state == State::kDead ? "DEAD_INSTANCE" : "ABANDONED"});
+        again.push_back(work);
+        return;
+      }
+      if (work->fetch_only || view.instance_id != options_.instance_id) {
+        return Refused(work, RefuseField(Reason::TICKET_IN_FLIGHT, "ticket", work->request.ticket(),
+                                         "is being issued right now; ask again"));
+      }
+      break;
+  }
+  OwnOrJoin(work);
+}
+
+// An attempt that nobody works on any more: of a process whose lease ended, or of this one and
+// without an owner here. A look never voids for a caller that only fetches.
+bool Pipeline::Impl::IsOrphan(const Work& work, const db::TicketView& view) {
+  if (work.fetch_only) return false;
+  if (view.state == db::TicketView::State::kDead) return true;
+  if (view.instance_id != options_.instance_id) return false;
+  const std::lock_guard lock(mutex_);
+  return work.owner || !under_way_.contains(TicketName(work.request));
+}
+
+void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
+  absl::Status refusal;
+  if (!work->owner) {
+    const std::lock_guard lock(mutex_);
+    const auto [entry, created] = under_way_.try_emplace(
+        TicketName(work->request), Owned{work->digest, work->caller.line, {}});
+    Owned& owned = entry->second;
+    if (created) {
+      work->owner = true;
+    } else if (owned.line != work->caller.line) {
+      refusal = RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket", work->request.ticket(),
+                            "is being used by another line");
+    } else if (owned.digest != work->digest) {
+      refusal = RefuseField(Reason::TICKET_CONFLICT, "ticket", work->request.ticket(),
+                            "is being used with other content");
+    } else {
+      owned.joined.push_back(work);
+      return;
+    }
+  }
+  if (!refusal.ok()) return Refused(work, refusal);
+  crypto_.Push(kBuild, work);
+}
+
+}  // namespace assay::issue
