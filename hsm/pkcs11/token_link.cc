@@ -287,11 +287,11 @@ void TokenLink::ShrinkToOpenSessions() {
 
 void TokenLink::Report(const Step& step, CkrClass c) {
   const Pkcs11Fault fault{step.call, CkrName(step.rv), ClassName(c)};
+  if (options_.on_fault) return options_.on_fault(fault);
   LogWarning("hsm_fault", {{"call", fault.call},
                            {"ckr", fault.ckr},
                            {"class", fault.fault_class},
                            {"token", options_.token_label}});
-  if (options_.on_fault) options_.on_fault(fault);
 }
 
 }  // namespace assay::pkcs11
