@@ -84,6 +84,8 @@ print_ending() {
   [[ $state != "$PWD"/* ]] || shown=${state#"$PWD"/}
   local command=$bin/assay
   [[ $command != "$PWD"/* ]] || command=${command#"$PWD"/}
+  # The command line finds ./var/client.yaml by itself.
+  [[ $state == "$PWD/var" ]] || command+=" --profile $shown/client.yaml"
   cat <<TEXT
 
 $(done_line "Assay runs at $(sed -n 's/^listen: *//p' "$state/assayd.yaml").") It is under $shown:
