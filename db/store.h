@@ -1,4 +1,5 @@
-// The store, in the trade's words. One implementation keeps it in PostgreSQL (db/pg), one in memory (tests).
+// The store, in the trade's words. One implementation keeps it in PostgreSQL (db/pg), one in memory
+// (tests).
 #pragma once
 
 #include <chrono>
@@ -16,16 +17,18 @@
 
 namespace assay::db {
 
-// ---- administrative acts -------------------------------------------------------------------------------
+// ---- administrative acts
+// -------------------------------------------------------------------------------
 
-// Who does what: written with the act's effect in one transaction, and the source of the ledger's entry.
+// Who does what: written with the act's effect in one transaction, and the source of the ledger's
+// entry.
 struct Act {
   std::string request_id;  // the client's; unique per actor
   std::string actor;       // URI of the caller's certificate
-  std::string kind;        // "product.apply", "lot.open", "lot.raise", "lot.close", "pai.create", ...
-  std::string subject;     // the product, lot or PAI
-  Sha256Digest digest{};   // of the request without its id
-  std::string detail;      // canonical JSON for the ledger; no secrets
+  std::string kind;     // "product.apply", "lot.open", "lot.raise", "lot.close", "pai.create", ...
+  std::string subject;  // the product, lot or PAI
+  Sha256Digest digest{};  // of the request without its id
+  std::string detail;     // canonical JSON for the ledger; no secrets
 };
 
 enum class ActOutcome { kDone, kDoneBefore };
@@ -77,7 +80,8 @@ struct Pai {
   absl::Time created_at;
 };
 
-// ---- tickets --------------------------------------------------------------------------------------------
+// ---- tickets
+// --------------------------------------------------------------------------------------------
 
 struct TicketKey {
   int64_t lot_id = 0;
@@ -91,7 +95,7 @@ struct TicketView {
     kInFlight,  // an unsealed attempt of a live process
     kDead,      // an unsealed attempt of a process whose lease has ended: void it, then claim anew
     kSealed,
-    kWiped,     // sealed, and the image was wiped since
+    kWiped,  // sealed, and the image was wiped since
   };
   State state = State::kNew;
   int64_t attempt_id = 0;
@@ -112,10 +116,10 @@ struct Intent {
   std::string actor;
   Sha256Digest request_digest{};
   std::string device_id;
-  std::string serial_number;     // the device's; unique in its lot
-  Bytes dac_serial;              // unique for ever; empty without attestation
+  std::string serial_number;         // the device's; unique in its lot
+  Bytes dac_serial;                  // unique for ever; empty without attestation
   Sha256Digest public_key_sha256{};  // unique among live attempts; all zero without attestation
-  Sha256Digest tbs_sha256{};     // what the HSM is about to sign
+  Sha256Digest tbs_sha256{};         // what the HSM is about to sign
   std::string pai;
 };
 
@@ -138,7 +142,7 @@ struct ManifestRow {
   uint16_t discriminator = 0;
   Sha256Digest image_sha256{};
   Bytes image_signature;
-  Bytes codes;  // passcode, QR and manual code, encrypted under the lot key
+  Bytes codes;    // passcode, QR and manual code, encrypted under the lot key
   int state = 0;  // DeviceState
   absl::Time sealed_at;
   std::optional<absl::Time> confirmed_at;
@@ -151,8 +155,8 @@ enum class DeviceState { kSealed = 1, kProvisioned = 2, kScrapped = 3, kRevoked 
 struct Seal {
   int64_t attempt_id = 0;
   int64_t lot_id = 0;
-  ManifestRow row;      // lot, product, factory, line and ids of the attempt are filled in by the store
-  Bytes sealed;         // the encrypted identity, for retries
+  ManifestRow row;  // lot, product, factory, line and ids of the attempt are filled in by the store
+  Bytes sealed;     // the encrypted identity, for retries
   std::string ledger_entry;  // canonical JSON
 };
 
@@ -164,7 +168,7 @@ struct Void {
 struct Confirmation {
   int64_t lot_id = 0;
   std::string ticket;
-  std::string line;   // empty: any
+  std::string line;  // empty: any
   std::string actor;
   DeviceState outcome = DeviceState::kProvisioned;
 };
@@ -184,10 +188,11 @@ struct PoolCounters {
   int connections = 0, busy = 0, waiting = 0;
 };
 
-// Thread-safe. Calls block for the database's time; the pipeline's own threads make them, never gRPC's.
-// Every failure is a refusal: STORE_UNAVAILABLE (nothing happened), STORE_IN_DOUBT (a commit was sent and not
-// answered), STORE_READ_ONLY, SCHEMA_MISMATCH, or the domain's own. Batch calls answer per item, in order: one
-// item's refusal does not touch the others; when the transaction as a whole fails each item gets that refusal.
+// Thread-safe. Calls block for the database's time; the pipeline's own threads make them, never
+// gRPC's. Every failure is a refusal: STORE_UNAVAILABLE (nothing happened), STORE_IN_DOUBT (a
+// commit was sent and not answered), STORE_READ_ONLY, SCHEMA_MISMATCH, or the domain's own. Batch
+// calls answer per item, in order: one item's refusal does not touch the others; when the
+// transaction as a whole fails each item gets that refusal.
 class Store {
  public:
   virtual ~Store() = default;
@@ -199,21 +204,25 @@ class Store {
   // ---- this process's lease: while it lasts nobody voids its attempts
   virtual absl::Status RenewLease(const std::string& instance_id, std::chrono::seconds lease) = 0;
   virtual absl::Status EndLease(const std::string& instance_id) = 0;
-  // Voids the unsealed attempts of processes whose lease has ended; returns how many. Any replica may call.
+  // Voids the unsealed attempts of processes whose lease has ended; returns how many. Any replica
+  // may call.
   virtual absl::StatusOr<int> VoidDeadAttempts() = 0;
 
-  // ---- catalog and authority; each writes its act and ledger entry in the same transaction. The same
-  // (actor, request_id) with the same digest has no second effect; another digest is REQUEST_CONFLICT.
+  // ---- catalog and authority; each writes its act and ledger entry in the same transaction. The
+  // same (actor, request_id) with the same digest has no second effect; another digest is
+  // REQUEST_CONFLICT.
   virtual absl::StatusOr<Product> ApplyProduct(const Act& act, const Product& product) = 0;
   virtual absl::StatusOr<Product> FindProduct(const std::string& name) = 0;
-  virtual absl::StatusOr<std::vector<Product>> ListProducts(const std::string& after_name, int limit) = 0;
+  virtual absl::StatusOr<std::vector<Product>> ListProducts(const std::string& after_name,
+                                                            int limit) = 0;
 
   // LOT_CONFLICT when the name is taken with other content (same act again returns the lot).
   virtual absl::StatusOr<Lot> OpenLot(const Act& act, const Lot& lot) = 0;
   virtual absl::StatusOr<Lot> RaiseLot(const Act& act, const std::string& name, uint64_t count) = 0;
   virtual absl::StatusOr<Lot> CloseLot(const Act& act, const std::string& name) = 0;
   virtual absl::StatusOr<Lot> FindLot(const std::string& name) = 0;
-  virtual absl::StatusOr<std::vector<Lot>> ListLots(const std::string& product, const std::string& factory,
+  virtual absl::StatusOr<std::vector<Lot>> ListLots(const std::string& product,
+                                                    const std::string& factory,
                                                     const std::string& after_name, int limit) = 0;
 
   virtual absl::StatusOr<Pai> CreatePai(const Act& act, const Pai& pai) = 0;  // PAI_CONFLICT
@@ -224,14 +233,16 @@ class Store {
 
   // ---- the eight steps
   virtual std::vector<absl::StatusOr<TicketView>> FindTickets(std::span<const TicketKey> keys) = 0;
-  // Attempt ids. LOT_NOT_OPEN, QUOTA_EXCEEDED, SERIAL_NUMBER_TAKEN, PUBLIC_KEY_REUSED, TICKET_IN_FLIGHT (another
-  // intent for the ticket came first; look again), DAC serial taken (INTERNAL; draw again).
+  // Attempt ids. LOT_NOT_OPEN, QUOTA_EXCEEDED, SERIAL_NUMBER_TAKEN, PUBLIC_KEY_REUSED,
+  // TICKET_IN_FLIGHT (another intent for the ticket came first; look again), DAC serial taken
+  // (INTERNAL; draw again).
   virtual std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const Intent> intents,
                                                              const std::string& instance_id) = 0;
-  // FAILED when the attempt was voided meanwhile (TICKET_IN_FLIGHT). Sealing the same attempt twice with the
-  // same row succeeds, so that an in-doubt commit can be resolved by asking again.
+  // FAILED when the attempt was voided meanwhile (TICKET_IN_FLIGHT). Sealing the same attempt twice
+  // with the same row succeeds, so that an in-doubt commit can be resolved by asking again.
   virtual std::vector<absl::Status> SealTickets(std::span<const Seal> seals) = 0;
-  // Gives the quota back; the DAC serial is never used again. Voiding a sealed attempt changes nothing.
+  // Gives the quota back; the DAC serial is never used again. Voiding a sealed attempt changes
+  // nothing.
   virtual std::vector<absl::Status> VoidAttempts(std::span<const Void> voids) = 0;
 
   // TICKET_UNKNOWN, TICKET_OF_ANOTHER_LINE, CONFIRM_CONFLICT. Wipes the sealed identity.
@@ -244,8 +255,8 @@ class Store {
   virtual absl::StatusOr<ManifestRow> FindDevice(const std::string& device_id) = 0;
   virtual absl::StatusOr<ManifestRow> FindDeviceByDacSerial(ByteView dac_serial) = 0;
   // Rows after `after_row`, in row order, at most `limit`.
-  virtual absl::StatusOr<std::vector<ManifestRow>> ListDevices(const DeviceFilter& filter, int64_t after_row,
-                                                               int limit) = 0;
+  virtual absl::StatusOr<std::vector<ManifestRow>> ListDevices(const DeviceFilter& filter,
+                                                               int64_t after_row, int limit) = 0;
 };
 
 }  // namespace assay::db

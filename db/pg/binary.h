@@ -74,8 +74,4 @@ class Rows {
   std::unique_ptr<PGresult, void (*)(PGresult*)> result_;
 };
 
-// Text PostgreSQL can hold: UTF-8 without a zero byte. Checked before a batch is sent, because one
-// bad item would fail its siblings.
-bool Storable(std::string_view text);
-
 }  // namespace assay::pg

@@ -102,13 +102,16 @@ Session::~Session() { close(); }
 void Session::Check(PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return;
-  if (PQstatus(connector_.raw()) == CONNECTION_BAD) {
+  // An error without a SQLSTATE is libpq's own: the server is gone, even where the status does not
+  // say so yet.
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (state == nullptr || PQstatus(connector_.raw()) == CONNECTION_BAD) {
     throw pqxx::broken_connection(FirstLine(PQerrorMessage(connector_.raw())));
   }
   // The primary message only: the detail of a broken constraint quotes the row.
   const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   throw pqxx::sql_error(primary == nullptr ? FirstLine(PQresultErrorMessage(result)) : primary, "",
-                        PQresultErrorField(result, PG_DIAG_SQLSTATE));
+                        state);
 }
 
 Rows Session::Run(const Statement& statement, const Params& params) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "db/ledger_entry.h"
+#include "db/storable.h"
 #include "tests/support/memory_store.h"
 
 namespace assay::test_support {
@@ -52,6 +53,12 @@ std::vector<absl::StatusOr<db::TicketView>> MemoryStore::FindTickets(
 
 absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
                                            const std::string& instance_id) {
+  for (const std::string* text : {&intent.ticket, &intent.line, &intent.serial_number}) {
+    if (!db::Storable(*text)) {
+      return RefuseField(Reason::FIELD_MALFORMED, "ticket", "",
+                         "must be UTF-8 without a zero byte");
+    }
+  }
   db::Lot* const lot = LotOf(intent.lot_id);
   if (lot == nullptr) return Refuse(Reason::LOT_UNKNOWN, "no such lot");
   if (LiveAttempt(intent.lot_id, intent.ticket) != nullptr) {

@@ -12,12 +12,11 @@
 #include "base/refusal.h"
 #include "db/store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/refused.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/store_samples.h"
 
 namespace assay::test_support {
-
-#define EXPECT_REFUSED(status, reason) EXPECT_TRUE(HasReason((status), Reason::reason)) << (status)
 
 class StoreTest : public testing::TestWithParam<std::string> {
  protected:
