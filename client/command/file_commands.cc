@@ -1,0 +1,247 @@
+// Commands that read and write files and call nobody.
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/refusal.h"
+#include "client/command/commands.h"
+#include "client/files.h"
+#include "client/show.h"
+#include "image/cms.h"
+#include "image/csv.h"
+#include "image/inspect.h"
+#include "image/label.h"
+#include "image/qr.h"
+#include "matter/certificate.h"
+#include "matter/onboarding.h"
+#include "nlohmann/json.hpp"
+
+namespace assay::client {
+namespace {
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+void PrintFields(Context& context, const Fields& fields) {
+  if (context.json()) {
+    nlohmann::ordered_json json;
+    for (const auto& [name, value] : fields) json[name] = value;
+    context.Print(json.dump(2) + "\n");
+    return;
+  }
+  for (const auto& [name, value] : fields) context.Print(absl::StrFormat("%-15s %s\n", name, value));
+}
+
+std::string Id(uint16_t id) { return absl::StrFormat("0x%04X", id); }
+
+Fields PayloadFields(const matter::SetupPayload& payload) {
+  Fields fields = {{"version", absl::StrCat(payload.version)},
+                   {"vendor_id", Id(payload.vendor_id)},
+                   {"product_id", Id(payload.product_id)},
+                   {"flow", absl::StrCat(static_cast<int>(payload.flow))},
+                   {"discovery", absl::StrCat(payload.discovery)},
+                   {"discriminator", absl::StrCat(payload.discriminator)},
+                   {"passcode", absl::StrFormat("%08d", payload.passcode)}};
+  if (const auto& serial = payload.extension.serial_number) {
+    fields.emplace_back("serial_number", std::holds_alternative<std::string>(*serial)
+                                             ? std::get<std::string>(*serial)
+                                             : absl::StrCat(std::get<uint64_t>(*serial)));
+  }
+  return fields;
+}
+
+absl::Status DrawQr(Context& context, const std::string& text, const CodesOptions& options) {
+  if (!options.show_qr && options.png.empty() && options.svg.empty()) return absl::OkStatus();
+  const auto qr = image::EncodeQr(text);
+  if (!qr.ok()) return qr.status();
+  if (options.show_qr) context.Print("\n" + image::RenderQrText(*qr));
+  if (!options.png.empty()) {
+    ASSAY_RETURN_IF_ERROR(ReplaceFile(options.png, image::RenderQrPng(*qr), kPrivateFile));
+  }
+  if (options.svg.empty()) return absl::OkStatus();
+  return ReplaceFile(options.svg, AsBytes(image::RenderQrSvg(*qr)), kPrivateFile);
+}
+
+// An image file and, where given, the keys that open it.
+struct OpenedImage {
+  SecretBytes bytes;
+  SecretBytes keys;
+  image::InspectOptions options;
+};
+absl::StatusOr<OpenedImage> OpenImage(const std::string& path, const std::string& keys_path,
+                                      bool show_secrets) {
+  auto bytes = ReadFile(path);
+  if (!bytes.ok()) return bytes.status();
+  OpenedImage opened{SecretBytes(*std::move(bytes)), {}, {}};
+  if (!keys_path.empty()) {
+    auto keys = ReadFile(keys_path);
+    if (!keys.ok()) return keys.status();
+    opened.keys = SecretBytes(*std::move(keys));
+  }
+  opened.options.nvs_keys = opened.keys.view();
+  opened.options.show_secrets = show_secrets;
+  return opened;
+}
+
+// The columns of a csv file by name.
+class CsvTable {
+ public:
+  static absl::StatusOr<CsvTable> Read(const std::string& path) {
+    const auto text = ReadTextFile(path);
+    if (!text.ok()) return text.status();
+    auto records = image::ReadCsv(*text, path);
+    if (!records.ok()) return records.status();
+    if (records->empty()) return RefuseField(Reason::FIELD_REQUIRED, path, "", "has no header line");
+    CsvTable table;
+    table.records_ = *std::move(records);
+    return table;
+  }
+  size_t size() const { return records_.size() - 1; }
+  // Empty where the column or the cell is not there.
+  std::string Cell(size_t row, const std::string& column) const {
+    const auto& head = records_[0].cells;
+    for (size_t i = 0; i < head.size(); ++i) {
+      if (head[i].text == column && i < records_[row + 1].cells.size()) return records_[row + 1].cells[i].text;
+    }
+    return "";
+  }
+
+ private:
+  std::vector<image::CsvRecord> records_;
+};
+
+absl::Status CheckManifest(const std::string& manifest, ByteView image) {
+  const auto table = CsvTable::Read(manifest);
+  if (!table.ok()) return table.status();
+  const std::string digest = ToHex(Sha256(image));
+  for (size_t row = 0; row < table->size(); ++row) {
+    if (table->Cell(row, "image_sha256") == digest) return absl::OkStatus();
+  }
+  return RefuseField(Reason::VERIFY_FAILED, "manifest", digest, "no row of the manifest has this image");
+}
+
+}  // namespace
+
+absl::Status ParseCodes(Context& context, const CodesOptions& options) {
+  if (absl::StrContains(options.text, "MT:")) {
+    const auto payloads = matter::ParseQrs(options.text);
+    if (!payloads.ok()) return payloads.status();
+    for (const matter::SetupPayload& payload : *payloads) PrintFields(context, PayloadFields(payload));
+    return DrawQr(context, options.text, options);
+  }
+  const auto code = matter::ParseManualCode(options.text);
+  if (!code.ok()) return code.status();
+  Fields fields = {{"discriminator", absl::StrFormat("%d (upper four bits)", code->short_discriminator)},
+                   {"passcode", absl::StrFormat("%08d", code->passcode)}};
+  if (code->is_long) {
+    fields.emplace_back("vendor_id", Id(code->vendor_id));
+    fields.emplace_back("product_id", Id(code->product_id));
+  }
+  PrintFields(context, fields);
+  return absl::OkStatus();
+}
+
+absl::Status MakeCodes(Context& context, const CodesOptions& options) {
+  if (options.vendor_id > 0xFFFF || options.product_id > 0xFFFF || options.flow > 2 ||
+      options.discovery > 0xFF || options.discriminator > 0xFFF || options.passcode > 99999998) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "codes", "",
+                       "vendor and product are 16 bits, flow 0 to 2, discovery 8 bits, discriminator 0 to "
+                       "4095, passcode 1 to 99999998");
+  }
+  matter::SetupPayload payload;
+  payload.vendor_id = static_cast<uint16_t>(options.vendor_id);
+  payload.product_id = static_cast<uint16_t>(options.product_id);
+  payload.flow = static_cast<matter::CommissioningFlow>(options.flow);
+  payload.discovery = static_cast<uint8_t>(options.discovery);
+  payload.discriminator = static_cast<uint16_t>(options.discriminator);
+  payload.passcode = static_cast<uint32_t>(options.passcode);
+  if (!options.serial_number.empty()) payload.extension.serial_number = options.serial_number;
+  const auto qr = matter::EncodeQr(payload);
+  if (!qr.ok()) return qr.status();
+  const auto manual = matter::EncodeManualCode(payload);
+  if (!manual.ok()) return manual.status();
+  PrintFields(context, {{"qr_code", *qr}, {"manual_code", matter::FormatManualCode(*manual)}});
+  return DrawQr(context, *qr, options);
+}
+
+absl::Status InspectImageFile(Context& context, const ImageOptionsTyped& options) {
+  const auto opened = OpenImage(options.file, options.keys, options.show_secrets);
+  if (!opened.ok()) return opened.status();
+  image::InspectOptions inspect = opened->options;
+  inspect.nvs_keys = opened->keys.view();
+  const auto inspection = image::InspectImage(opened->bytes.view(), inspect);
+  if (!inspection.ok()) return Within(options.file, inspection.status());
+  context.Print(context.json() ? image::InspectionJson(*inspection) + "\n"
+                               : image::InspectionText(*inspection));
+  if (inspection->sound()) return absl::OkStatus();
+  return RefuseField(Reason::IMAGE_MALFORMED, options.file, "", inspection->faults.front());
+}
+
+absl::Status DiffImageFiles(Context& context, const ImageOptionsTyped& options) {
+  const auto left = OpenImage(options.file, options.keys, options.show_secrets);
+  if (!left.ok()) return left.status();
+  const auto right = OpenImage(options.other, options.other_keys, options.show_secrets);
+  if (!right.ok()) return right.status();
+  const auto differences =
+      image::DiffImages(left->bytes.view(), {left->keys.view(), options.show_secrets},
+                        right->bytes.view(), {right->keys.view(), options.show_secrets});
+  if (!differences.ok()) return differences.status();
+  context.Print(context.json() ? image::DifferencesJson(*differences) + "\n"
+                               : image::DifferencesText(*differences));
+  if (differences->empty()) return absl::OkStatus();
+  return RefuseField(Reason::VERIFY_FAILED, options.file, "",
+                     absl::StrCat(differences->size(), " difference(s) from ", options.other));
+}
+
+absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options) {
+  const auto image = ReadFile(options.file);
+  if (!image.ok()) return image.status();
+  const std::string signature_path = options.signature.empty() ? options.file + ".cms" : options.signature;
+  const auto signature = ReadFile(signature_path);
+  if (!signature.ok()) return signature.status();
+  const auto text = ReadTextFile(options.certificate);
+  if (!text.ok()) return text.status();
+  const auto certificate = absl::StrContains(*text, "-----BEGIN")
+                               ? matter::Certificate::ParsePem(*text)
+                               : matter::Certificate::Parse(AsBytes(*text));
+  if (!certificate.ok()) return Within("--certificate", certificate.status());
+  ASSAY_RETURN_IF_ERROR(image::VerifyDetachedCms(*signature, *image, certificate->der()));
+  if (!options.manifest.empty()) ASSAY_RETURN_IF_ERROR(CheckManifest(options.manifest, *image));
+  PrintFields(context, {{"verified", options.file}, {"sha256", ToHex(Sha256(*image))}});
+  return absl::OkStatus();
+}
+
+absl::Status MakeLabels(Context& context, const LabelOptions& options) {
+  const auto table = CsvTable::Read(options.manifest);
+  if (!table.ok()) return table.status();
+  std::vector<image::LabelUnit> units;
+  for (size_t row = 0; row < table->size(); ++row) {
+    image::LabelUnit unit;
+    unit.product_name =
+        options.product_name.empty() ? table->Cell(row, "product") : options.product_name;
+    unit.serial_number = table->Cell(row, "serial_number");
+    unit.qr_text = table->Cell(row, "qrcode");
+    unit.manual_code = table->Cell(row, "manualcode");
+    if (!unit.qr_text.empty()) units.push_back(std::move(unit));
+  }
+  if (units.empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, options.manifest, "", "has no row with a QR code");
+  }
+  if (absl::EndsWith(options.out, ".svg")) {
+    const auto pages = image::RenderLabelSvgPages(units, {});
+    if (!pages.ok()) return pages.status();
+    for (size_t i = 0; i < pages->size(); ++i) {
+      const std::string path = absl::StrCat(options.out.substr(0, options.out.size() - 4), "-", i + 1, ".svg");
+      ASSAY_RETURN_IF_ERROR(ReplaceFile(path, AsBytes((*pages)[i]), kPrivateFile));
+    }
+  } else {
+    const auto pdf = image::RenderLabelPdf(units, {});
+    if (!pdf.ok()) return pdf.status();
+    ASSAY_RETURN_IF_ERROR(ReplaceFile(options.out, *pdf, kPrivateFile));
+  }
+  context.Remark(absl::StrCat(units.size(), " labels in ", options.out));
+  return absl::OkStatus();
+}
+
+}  // namespace assay::client

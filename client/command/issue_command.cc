@@ -1,0 +1,350 @@
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "assay/v1/audit.pb.h"
+#include "assay/v1/catalog.grpc.pb.h"
+#include "assay/v1/issuance.grpc.pb.h"
+#include "base/refusal.h"
+#include "client/command/commands.h"
+#include "client/device_folder.h"
+#include "client/identity_check.h"
+#include "client/issue_run.h"
+#include "client/issue_stream.h"
+#include "client/mfg_tool/run.h"
+#include "client/progress.h"
+#include "client/show.h"
+#include "image/qr.h"
+#include "matter/manual_code.h"
+
+namespace assay::client {
+namespace {
+
+using Issuance = v1::IssuanceService::Stub;
+using Catalog = v1::CatalogService::Stub;
+
+constexpr size_t kMaxBatch = 64;
+constexpr size_t kMaxWaiting = 256;  // answers not yet on disk; more and the stream is not read
+constexpr size_t kMaxShown = 20;     // devices in the table at the end
+
+std::atomic<bool> interrupted{false};
+
+// The first ctrl-C stops sending and lets what is in flight end; the second ends the program.
+class InterruptGuard {
+ public:
+  InterruptGuard() {
+    interrupted = false;
+    struct sigaction action = {};
+    action.sa_handler = [](int) { interrupted = true; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+  }
+  ~InterruptGuard() {
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+  }
+};
+
+bool StopsTheRun(const absl::Status& status) {
+  const auto refusal = RefusalOf(status);
+  if (!refusal) return true;
+  switch (refusal->reason) {
+    case Reason::CSR_MALFORMED:
+    case Reason::CSR_TOO_LARGE:
+    case Reason::CSR_CURVE:
+    case Reason::CSR_SIGNATURE:
+    case Reason::PUBLIC_KEY_REUSED:
+    case Reason::TICKET_CONFLICT:
+    case Reason::TICKET_OF_ANOTHER_LINE:
+    case Reason::IDENTITY_WIPED:
+    case Reason::SERIAL_NUMBER_TAKEN:
+      return false;  // this unit's trouble, not the next one's
+    default:
+      return true;
+  }
+}
+
+// Takes identities from the stream and keeps them in batches on a thread of its own, so that the disk and the server
+// work at the same time.
+class Keeper {
+ public:
+  Keeper(IssueRun& run, const v1::ProductSpec& spec, Progress& progress,
+         std::function<absl::Status(const std::vector<v1::Identity>&)> kept)
+      : run_(run), spec_(spec), progress_(progress), kept_(std::move(kept)), thread_([this] { Loop(); }) {}
+  ~Keeper() { (void)End(); }
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+
+  // False once keeping has failed.
+  bool Take(v1::Identity identity) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_.size() < kMaxWaiting || !fault_.ok(); });
+    waiting_.push_back(std::move(identity));
+    changed_.notify_all();
+    return fault_.ok();
+  }
+
+  absl::Status End() {
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = true;
+      changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+    return fault_;
+  }
+
+ private:
+  void Loop() {
+    while (true) {
+      std::vector<v1::Identity> batch;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return !waiting_.empty() || ended_; });
+        if (waiting_.empty() || !fault_.ok()) return;
+        while (!waiting_.empty() && batch.size() < kMaxBatch) {
+          batch.push_back(std::move(waiting_.front()));
+          waiting_.pop_front();
+        }
+        changed_.notify_all();
+      }
+      absl::Status status = run_.Keep(batch, spec_);
+      if (status.ok()) status = kept_(batch);
+      if (status.ok()) progress_.Add(batch.size());
+      std::lock_guard lock(mutex_);
+      if (fault_.ok()) fault_ = status;
+      changed_.notify_all();
+    }
+  }
+
+  IssueRun& run_;
+  const v1::ProductSpec& spec_;
+  Progress& progress_;
+  std::function<absl::Status(const std::vector<v1::Identity>&)> kept_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<v1::Identity> waiting_;
+  absl::Status fault_;
+  bool ended_ = false;
+  std::thread thread_;
+};
+
+absl::Status ConfirmTicket(Connection& connection, Issuance& stub, const std::string& lot,
+                           const std::string& ticket, v1::Outcome outcome) {
+  v1::ConfirmRequest request;
+  request.set_lot(lot);
+  request.set_ticket(ticket);
+  request.set_outcome(outcome);
+  return connection.Call(stub, &Issuance::Confirm, request).status();
+}
+
+absl::StatusOr<v1::Lot> GetLot(Connection& connection, const std::string& name) {
+  const auto stub = v1::CatalogService::NewStub(connection.channel());
+  v1::GetLotRequest request;
+  request.set_name(name);
+  return connection.Call(*stub, &Catalog::GetLot, request);
+}
+
+// What is told of the devices at the end.
+struct Shown {
+  std::mutex mutex;
+  std::vector<v1::Identity> first;
+  uint64_t sealed_before = 0;
+};
+
+void PrintDevices(Context& context, const std::vector<v1::Identity>& devices, bool show_qr) {
+  std::vector<std::vector<std::string>> rows;
+  for (const v1::Identity& device : devices) {
+    rows.push_back({device.serial_number(), ToUpperHex(AsBytes(device.dac_serial())),
+                    absl::StrCat(device.codes().discriminator()), device.codes().qr_code(),
+                    matter::FormatManualCode(device.codes().manual_code()), device.ticket()});
+  }
+  if (!rows.empty()) {
+    context.Print(RenderTable(
+        {"serial number", "DAC serial", "discriminator", "QR code", "manual code", "folder"}, rows));
+  }
+  if (!show_qr) return;
+  for (const v1::Identity& device : devices) {
+    if (device.codes().qr_code().empty()) continue;
+    const auto qr = image::EncodeQr(device.codes().qr_code());
+    if (!qr.ok()) continue;
+    context.Print(absl::StrCat("\n", device.serial_number(), "  ", device.codes().qr_code(), "  ",
+                               matter::FormatManualCode(device.codes().manual_code()), "\n",
+                               image::RenderQrText(*qr)));
+  }
+}
+
+// One device for programs; codes and keys are in its folder, not on the screen.
+std::string JsonLineOf(const v1::Identity& device) {
+  v1::ManifestRow row;
+  row.set_device_id(device.device_id());
+  row.set_ticket(device.ticket());
+  row.set_lot(device.lot());
+  row.set_product(device.product());
+  row.set_serial_number(device.serial_number());
+  row.set_dac_serial(device.dac_serial());
+  row.set_discriminator(device.codes().discriminator());
+  *row.mutable_sealed_at() = device.sealed_at();
+  return MessageJsonLine(row) + "\n";
+}
+
+v1::IssueRequest RequestFor(const PlannedTicket& planned, const std::string& lot) {
+  v1::IssueRequest request;
+  request.set_ticket(planned.ticket);
+  request.set_lot(lot);
+  if (!planned.csr.empty()) request.set_csr(ToText(planned.csr));
+  return request;
+}
+
+// Streams what is missing; returns the first fault, and tells the others as remarks.
+absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& run,
+                           const IssueOptions& options, const v1::ProductSpec& spec, Shown& shown) {
+  const auto stub = v1::IssuanceService::NewStub(connection.channel());
+  Progress progress(context.remarks(), run.had(), run.total());
+  Keeper keeper(run, spec, progress, [&](const std::vector<v1::Identity>& kept) -> absl::Status {
+    for (const v1::Identity& identity : kept) {
+      if (options.confirm) {
+        ASSAY_RETURN_IF_ERROR(ConfirmTicket(connection, *stub, options.lot, identity.ticket(),
+                                            v1::OUTCOME_PROVISIONED));
+      }
+      std::lock_guard lock(shown.mutex);
+      if (shown.first.size() < kMaxShown) shown.first.push_back(identity);
+    }
+    return absl::OkStatus();
+  });
+  absl::Status first_fault;
+  const auto take = [&](const std::string& ticket, absl::StatusOr<v1::IssueResponse> outcome) {
+    absl::Status status = outcome.ok() ? CheckIdentity(outcome->identity(), spec) : outcome.status();
+    if (status.ok()) {
+      if (outcome->sealed_before()) ++shown.sealed_before;
+      return keeper.Take(std::move(*outcome->mutable_identity()));
+    }
+    status = Within(absl::StrCat("ticket ", ticket), status);
+    if (first_fault.ok()) {
+      first_fault = status;
+    } else if (!StopsTheRun(status)) {
+      context.Remark(absl::StrCat("assay: refused: ", FaultLine(status)));
+    }
+    return !StopsTheRun(status);
+  };
+  size_t at = 0;
+  const auto next = [&]() -> std::optional<v1::IssueRequest> {
+    if (at == run.missing().size()) return std::nullopt;
+    return RequestFor(run.missing()[at++], options.lot);
+  };
+  IssueStreamOptions stream;
+  stream.window = options.window;
+  stream.give_up_after = std::max(std::chrono::milliseconds(1000), connection.patience().in_all);
+  const absl::Status streamed =
+      IssueMany(connection, stream, next, take, [] { return interrupted.load(); });
+  const absl::Status kept = keeper.End();
+  progress.End();
+  if (!first_fault.ok()) return first_fault;
+  return kept.ok() ? streamed : kept;
+}
+
+}  // namespace
+
+absl::Status Issue(Context& context, const IssueOptions& options) {
+  const auto connection = context.Connect("line");
+  if (!connection.ok()) return connection.status();
+  const auto lot = GetLot(**connection, options.lot);
+  if (!lot.ok()) return lot.status();
+  const bool wants_csr = lot->spec().dac().attestation() == v1::ATTESTATION_CSR;
+  if (wants_csr == options.csr_folder.empty()) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
+                       wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
+                                 : "the lot's product does not take requests of devices");
+  }
+  const std::string folder = options.out.empty() ? options.lot : options.out;
+  auto run = IssueRun::Begin(
+      folder, {options.lot, options.count, options.ticket_prefix, options.csr_folder}, context.random());
+  if (!run.ok()) return run.status();
+  if (run->had() > 0) {
+    context.Remark(absl::StrCat("continuing in ", folder, ": ", run->had(), " of ", run->total(),
+                                " devices are there"));
+  }
+  if (options.confirm && !run->mended().empty()) {
+    const auto stub = v1::IssuanceService::NewStub((*connection)->channel());
+    for (const std::string& ticket : run->mended()) {
+      ASSAY_RETURN_IF_ERROR(
+          ConfirmTicket(**connection, *stub, options.lot, ticket, v1::OUTCOME_PROVISIONED));
+    }
+  }
+  Shown shown;
+  InterruptGuard guard;
+  const absl::Status status =
+      run->missing().empty() ? absl::OkStatus()
+                             : StreamMissing(context, **connection, *run, options, lot->spec(), shown);
+  if (context.json()) {
+    for (const v1::Identity& device : shown.first) context.Print(JsonLineOf(device));
+  } else if (options.show_qr || run->total() <= kMaxShown) {
+    PrintDevices(context, shown.first, options.show_qr);
+  }
+  if (run->missing().empty()) {
+    context.Remark(absl::StrCat("nothing to do: all ", run->total(), " devices are in ", folder,
+                                "; give a larger -n or another --out for more"));
+  }
+  if (shown.sealed_before > 0) {
+    context.Remark(absl::StrCat(shown.sealed_before, " of them had been sealed before and were fetched again"));
+  }
+  if (interrupted && status.ok()) {
+    context.Remark("stopped; run the same command again to go on");
+  } else if (status.ok()) {
+    context.Remark(absl::StrCat("devices in ", folder, ", list in ", folder, "/manifest.csv"));
+  }
+  return status;
+}
+
+absl::Status Fetch(Context& context, const TicketOptions& options) {
+  const auto connection = context.Connect("line");
+  if (!connection.ok()) return connection.status();
+  const auto lot = GetLot(**connection, options.lot);
+  if (!lot.ok()) return lot.status();
+  const auto stub = v1::IssuanceService::NewStub((*connection)->channel());
+  v1::GetSealedRequest request;
+  request.set_lot(options.lot);
+  request.set_ticket(options.ticket);
+  const auto response = (*connection)->Call(*stub, &Issuance::GetSealed, request);
+  if (!response.ok()) return response.status();
+  ASSAY_RETURN_IF_ERROR(CheckIdentity(response->identity(), lot->spec()));
+  auto files = DeviceFiles(response->identity(), lot->spec());
+  if (!files.ok()) return files.status();
+  const std::string folder = options.out.empty() ? options.ticket : options.out;
+  ASSAY_RETURN_IF_ERROR(WriteDeviceFiles(folder, *files));
+  PrintDevices(context, {response->identity()}, false);
+  return absl::OkStatus();
+}
+
+absl::Status ConfirmUnit(Context& context, const TicketOptions& options) {
+  const auto connection = context.Connect("line");
+  if (!connection.ok()) return connection.status();
+  const auto stub = v1::IssuanceService::NewStub((*connection)->channel());
+  ASSAY_RETURN_IF_ERROR(ConfirmTicket(
+      **connection, *stub, options.lot, options.ticket,
+      options.outcome == "scrapped" ? v1::OUTCOME_SCRAPPED : v1::OUTCOME_PROVISIONED));
+  context.Remark(absl::StrCat(options.ticket, " is ", options.outcome));
+  return absl::OkStatus();
+}
+
+absl::Status MfgTool(Context& context, const MfgToolOptions& options) {
+  MfgToolTools tools;
+  tools.connect = [&](const std::string& role) { return context.Connect(role); };
+  tools.clock = &context.clock();
+  tools.random = &context.random();
+  tools.progress = options.log_level == "error" ? nullptr : context.remarks();
+  if (const auto profile = context.LoadProfile(); profile.ok()) tools.factory = profile->factory;
+  const auto result = RunMfgTool(options, tools);
+  if (!result.ok()) return result.status();
+  context.Remark(absl::StrCat("lot ", result->lot, ": ", result->devices, " device(s) in ", result->folder));
+  context.Print(absl::StrCat(result->summary, "\n"));
+  return absl::OkStatus();
+}
+
+}  // namespace assay::client
