@@ -14,8 +14,11 @@
 
 #include "absl/time/time.h"
 #include "base/bytes.h"
+#include "db/storable.h"
 
 namespace assay::pg {
+
+using db::Storable;
 
 // Parameters of one statement, in order. Not thread-safe.
 class Params {

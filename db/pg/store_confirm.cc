@@ -4,7 +4,6 @@
 #include "base/refusal.h"
 #include "db/ledger_entry.h"
 #include "db/pg/store_impl.h"
-#include "db/storable.h"
 
 namespace assay::pg {
 namespace {
@@ -202,7 +201,7 @@ std::vector<absl::StatusOr<db::ConfirmResult>> PgStore::ConfirmDevices(
   std::vector<size_t> places;
   for (size_t i = 0; i < confirmations.size(); ++i) {
     const db::Confirmation& asked = confirmations[i];
-    if (!db::Storable(asked.ticket) || !db::Storable(asked.actor)) {
+    if (!Storable(asked.ticket) || !Storable(asked.actor)) {
       results[i] =
           RefuseField(Reason::FIELD_MALFORMED, "ticket", "", "must be UTF-8 without a zero byte");
     } else if (asked.outcome != db::DeviceState::kProvisioned &&

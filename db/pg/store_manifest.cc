@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "db/pg/store_impl.h"
-#include "db/storable.h"
 
 namespace assay::pg {
 namespace {
@@ -97,7 +96,7 @@ absl::StatusOr<db::ManifestRow> PgStore::FindDevice(const std::string& device_id
   absl::StatusOr<db::ManifestRow> row = absl::UnknownError("not run");
   const absl::Status status = Read(pool_, Use::kIssue, [&](Session& session) {
     row = RefuseField(Reason::DEVICE_UNKNOWN, "device_id", device_id, "no such device");
-    if (!db::Storable(device_id)) return absl::OkStatus();
+    if (!Storable(device_id)) return absl::OkStatus();
     const Rows rows = session.Run(kById, Params().Text(device_id));
     if (!rows.empty()) row = RowAt(rows, 0);
     return absl::OkStatus();
@@ -128,7 +127,7 @@ absl::StatusOr<std::vector<db::ManifestRow>> PgStore::ListDevices(const db::Devi
                                                                   int64_t after_row, int limit) {
   for (const std::string* text :
        {&filter.lot, &filter.product, &filter.factory, &filter.line, &filter.serial_number}) {
-    if (!db::Storable(*text)) {
+    if (!Storable(*text)) {
       return RefuseField(Reason::FIELD_MALFORMED, "filter", "",
                          "must be UTF-8 without a zero byte");
     }

@@ -4,7 +4,6 @@
 #include "base/refusal.h"
 #include "db/ledger_entry.h"
 #include "db/pg/store_impl.h"
-#include "db/storable.h"
 
 namespace assay::pg {
 namespace {
@@ -207,7 +206,7 @@ std::vector<absl::Status> PgStore::SealTickets(std::span<const db::Seal> seals) 
   std::vector<absl::Status> results(seals.size());
   std::vector<size_t> places;
   for (size_t i = 0; i < seals.size(); ++i) {
-    if (!db::Storable(seals[i].ledger_entry)) {
+    if (!Storable(seals[i].ledger_entry)) {
       results[i] = Refuse(Reason::INTERNAL, "the ledger entry is not UTF-8");
     } else if (seals[i].row.discriminator > 4095) {
       results[i] = RefuseField(Reason::FIELD_OUT_OF_RANGE, "discriminator",
@@ -232,7 +231,7 @@ std::vector<absl::Status> PgStore::VoidAttempts(std::span<const db::Void> voids)
   std::vector<std::string_view> reasons;
   for (const db::Void& one : voids) {
     attempts.push_back(one.attempt_id);
-    reasons.push_back(db::Storable(one.why) ? std::string_view(one.why) : "INTERNAL");
+    reasons.push_back(Storable(one.why) ? std::string_view(one.why) : "INTERNAL");
   }
   const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
     if (VoidWithin(transaction, attempts, reasons) == 0) transaction.Discard();

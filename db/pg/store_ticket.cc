@@ -3,7 +3,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "db/pg/store_impl.h"
-#include "db/storable.h"
 
 namespace assay::pg {
 namespace {
@@ -66,7 +65,7 @@ absl::Status CheckTexts(const db::Intent& intent) {
         {"device_id", &intent.device_id},
         {"serial_number", &intent.serial_number},
         {"pai", &intent.pai}}) {
-    if (!db::Storable(*text)) {
+    if (!Storable(*text)) {
       return RefuseField(Reason::FIELD_MALFORMED, field, "", "must be UTF-8 without a zero byte");
     }
   }
@@ -281,7 +280,7 @@ std::vector<absl::StatusOr<db::TicketView>> PgStore::FindTickets(
   std::vector<std::string_view> tickets;
   std::vector<size_t> places;
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (!db::Storable(keys[i].ticket)) {
+    if (!Storable(keys[i].ticket)) {
       views[i] =
           RefuseField(Reason::FIELD_MALFORMED, "ticket", "", "must be UTF-8 without a zero byte");
       continue;
