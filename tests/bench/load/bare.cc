@@ -33,8 +33,8 @@ class BareIdentity {
   BareIdentity() {
     Demand(EC_KEY_generate_key(authority_.get()) == 1 && EC_KEY_generate_key(device_.get()) == 1);
     Demand(EC_GROUP_get_order(group(), order_.get(), context_.get()) == 1);
-    digest_.fill(0x5A);
-    request_.reset(ECDSA_do_sign(digest_.data(), digest_.size(), device_.get()));
+    request_digest_.fill(0x5A);
+    request_.reset(ECDSA_do_sign(request_digest_.data(), request_digest_.size(), device_.get()));
   }
 
   void Run(const BareWork& work) {
@@ -45,7 +45,8 @@ class BareIdentity {
                              work.iterations, EVP_sha256(), ws.size(), ws.data()) == 1);
     MakeVerifier(ws);
     if (work.csr) {
-      Demand(ECDSA_do_verify(digest_.data(), digest_.size(), request_.get(), device_.get()) == 1);
+      Demand(ECDSA_do_verify(request_digest_.data(), request_digest_.size(), request_.get(),
+                             device_.get()) == 1);
     } else {
       Demand(EC_KEY_generate_key(device_.get()) == 1);
     }
@@ -91,7 +92,7 @@ class BareIdentity {
   Number order_{BN_new()}, wide_{BN_new()}, scalar_{BN_new()};
   std::unique_ptr<BN_CTX, Free<BN_CTX_free>> context_{BN_CTX_new()};
   std::unique_ptr<EC_POINT, Free<EC_POINT_free>> point_{EC_POINT_new(group())};
-  std::array<unsigned char, 32> digest_;
+  std::array<unsigned char, 32> digest_, request_digest_;
   std::unique_ptr<ECDSA_SIG, Free<ECDSA_SIG_free>> request_;
   std::vector<unsigned char> image_ = std::vector<unsigned char>(kImageSize, 0xFF);
 };

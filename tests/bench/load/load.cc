@@ -71,6 +71,9 @@ std::shared_ptr<grpc::Channel> Connect(const Settings& settings, const std::stri
   return grpc::CreateCustomChannel(settings.server, grpc::SslCredentials(tls), arguments);
 }
 
+using Channels = std::vector<std::shared_ptr<grpc::Channel>>;
+constexpr int kChannels = 4;
+
 void Demand(const grpc::Status& status, const char* what) {
   if (!status.ok()) throw std::runtime_error(std::string(what) + ": " + status.error_message());
 }
@@ -95,7 +98,7 @@ std::string OpenLot(const Settings& settings, const Load& load, const std::strin
          "SignSandboxDeclaration");
   const auto catalog = v1::CatalogService::NewStub(channel);
   v1::ApplyProductRequest apply;
-  apply.set_request_id(name);
+  apply.set_request_id(name + "-product");
   apply.set_name(name);
   v1::ProductSpec& spec = *apply.mutable_spec();
   spec.set_vendor_id(settings.vendor);
@@ -111,7 +114,7 @@ std::string OpenLot(const Settings& settings, const Load& load, const std::strin
   grpc::ClientContext apply_context;
   Demand(catalog->ApplyProduct(&apply_context, apply, &product), "ApplyProduct");
   v1::OpenLotRequest open;
-  open.set_request_id(name);
+  open.set_request_id(name + "-lot");
   open.set_name(name);
   open.set_product(name);
   open.set_factory(settings.factory);
@@ -125,11 +128,11 @@ std::string OpenLot(const Settings& settings, const Load& load, const std::strin
 // Keeps `in_flight` calls under way until the time is over, then waits for the rest.
 class Line {
  public:
-  Line(const Settings& settings, const Load& load, std::string lot)
+  Line(const Channels& channels, const Load& load, std::string lot)
       : load_(load), lot_(std::move(lot)) {
-    const int channels = std::min(load.in_flight, 4);
-    for (int i = 0; i < channels; ++i) {
-      stubs_.push_back(v1::IssuanceService::NewStub(Connect(settings, "line", i)));
+    const size_t used = std::min(static_cast<size_t>(load.in_flight), channels.size());
+    for (size_t i = 0; i < used; ++i) {
+      stubs_.push_back(v1::IssuanceService::NewStub(channels[i]));
     }
     if (load.csr) MakeRequests();
   }
@@ -147,7 +150,8 @@ class Line {
 
  private:
   struct Call {
-    grpc::ClientContext context;
+    // Kept until the line goes: gRPC is not done with a call while its callback runs.
+    std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
     v1::IssueRequest request;
     v1::IssueResponse response;
     Steady::time_point sent;
@@ -170,7 +174,7 @@ class Line {
     for (size_t i = 0; i < stubs_.size(); ++i) {
       Call call;
       Fill(call);
-      Demand(stubs_[i]->Issue(&call.context, call.request, &call.response), "Issue");
+      Demand(stubs_[i]->Issue(call.context.get(), call.request, &call.response), "Issue");
     }
   }
 
@@ -182,7 +186,7 @@ class Line {
       if (number >= csrs_.size()) return false;
       call.request.set_csr(ToText(csrs_[number]));
     }
-    call.context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
+    call.context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     return true;
   }
 
@@ -196,14 +200,15 @@ class Line {
     call->sent = Steady::now();
     Call& sent = *call;
     stubs_[next_stub_++ % stubs_.size()]->async()->Issue(
-        &sent.context, &sent.request, &sent.response,
+        sent.context.get(), &sent.request, &sent.response,
         [this, call = std::move(call)](const grpc::Status& status) { Receive(*call, status); });
   }
 
-  void Receive(const Call& call, const grpc::Status& status) {
+  void Receive(Call& call, const grpc::Status& status) {
     const auto now = Steady::now();
     {
       const std::lock_guard lock(mutex_);
+      spent_.push_back(std::move(call.context));
       if (status.ok()) {
         took_.push_back(std::chrono::duration<double, std::milli>(now - call.sent).count());
         last_ = now;
@@ -242,11 +247,12 @@ class Line {
   int64_t refused_ = 0;
   std::string first_refusal_;
   std::vector<double> took_;
+  std::vector<std::unique_ptr<grpc::ClientContext>> spent_;
 };
 
-void Measure(const Settings& settings, const Load& load, double bare) {
+void Measure(const Settings& settings, const Channels& channels, const Load& load, double bare) {
   const std::string lot = OpenLot(settings, load, RunName());
-  const Measured measured = Line(settings, load, lot).Run();
+  const Measured measured = Line(channels, load, lot).Run();
   std::printf("| %6d | %-10s | %9d | %9.0f | %8.1f | %8.1f | %9.0f | %5.2f |\n", load.iterations,
               load.csr ? "CSR" : "server key", load.in_flight, measured.rate, measured.p50_ms,
               measured.p99_ms, bare, measured.rate / bare);
@@ -259,6 +265,8 @@ void Measure(const Settings& settings, const Load& load, double bare) {
 
 void MeasureAll(const Settings& settings, const std::vector<int>& iterations,
                 const std::vector<int>& in_flight, double seconds) {
+  Channels channels;
+  for (int i = 0; i < kChannels; ++i) channels.push_back(Connect(settings, "line", i));
   const int threads = static_cast<int>(std::thread::hardware_concurrency());
   std::printf(
       "| iterations | mode | in flight | per second | p50 ms | p99 ms | bare OpenSSL | ratio |\n");
@@ -268,7 +276,7 @@ void MeasureAll(const Settings& settings, const std::vector<int>& iterations,
       const double bare =
           MeasureBare({.iterations = count, .csr = csr}, threads, std::chrono::milliseconds(2000));
       for (const int flight : in_flight) {
-        Measure(settings,
+        Measure(settings, channels,
                 {.iterations = count, .csr = csr, .in_flight = flight, .seconds = seconds}, bare);
       }
     }
