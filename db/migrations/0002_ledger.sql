@@ -13,7 +13,7 @@ ALTER TABLE ledger_entries ALTER body SET STORAGE EXTERNAL;
 
 -- How far places are given, and by whom. One row.
 CREATE TABLE ledger_head (
-  only        boolean PRIMARY KEY DEFAULT true CHECK (only),
+  only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   size        bigint NOT NULL,
   root        bytea NOT NULL,
   holder      text NOT NULL,
