@@ -332,7 +332,9 @@ int Daemon::port() const { return impl_->server().port(); }
 int Daemon::http_port() const { return impl_->http() == nullptr ? 0 : impl_->http()->port(); }
 bool Daemon::Ready() const { return impl_->health().Ready(); }
 std::string Daemon::MetricsText() const { return impl_->metrics().Text(); }
-void Daemon::CheckNow() { impl_->health().Poke(); }
+bool Daemon::AwaitReady(bool ready, std::chrono::milliseconds longest) {
+  return impl_->health().Await(ready, longest);
+}
 absl::Status Daemon::Reload(const ops::Config& config) { return impl_->Reload(config); }
 void Daemon::Drain() { impl_->Stop(impl_->config().limits.drain); }
 

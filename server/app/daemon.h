@@ -1,6 +1,7 @@
 // assayd's parts, put together. No decision is made here that another folder could make.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -34,8 +35,8 @@ class Daemon {
   int http_port() const;  // 0 when off
   bool Ready() const;
   std::string MetricsText() const;
-  // The health checks run now.
-  void CheckNow();
+  // Waits until Ready() is `ready`; false after `longest`.
+  bool AwaitReady(bool ready, std::chrono::milliseconds longest);
 
   // Grants, call limits, log level and TLS files; the rest waits for a restart, which the log says.
   // TLS files that are bad keep the old ones and are the answer; grants are taken over all the

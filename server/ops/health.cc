@@ -40,6 +40,7 @@ void Health::RunCheck(Watched& watched) {
     watched.status = status;
     watched.at = std::chrono::steady_clock::now();
   }
+  answered_.notify_all();
   if (differs && status.ok()) {
     LogInfo("health", {{"part", watched.check.name}, {"state", "well"}});
   } else if (differs) {
@@ -94,6 +95,19 @@ void Health::Stop() {
     stopped_ = true;
   }
   Judge();
+}
+
+bool Health::Await(bool ready, std::chrono::milliseconds longest) {
+  const auto end = std::chrono::steady_clock::now() + longest;
+  std::unique_lock lock(mutex_);
+  while (ReadyLocked() != ready) {
+    lock.unlock();
+    Poke();
+    lock.lock();
+    if (ReadyLocked() == ready) return true;
+    if (answered_.wait_until(lock, end) == std::cv_status::timeout) return ReadyLocked() == ready;
+  }
+  return true;
 }
 
 void Health::Poke() {

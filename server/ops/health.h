@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -37,6 +38,8 @@ class Health {
 
   // Not ready from now on, whatever the checks say.
   void Stop();
+  // Waits until Ready() is `ready`, running the checks again and again; false after `longest`.
+  bool Await(bool ready, std::chrono::milliseconds longest);
   // All checks run now rather than at their time.
   void Poke();
 
@@ -54,6 +57,7 @@ class Health {
   const std::chrono::milliseconds stale_after_;
   const std::function<void(bool)> changed_;
   mutable std::mutex mutex_;
+  std::condition_variable answered_;
   std::mutex telling_;  // so that `changed` hears in order
   std::vector<std::unique_ptr<Watched>> watched_;
   bool stopped_ = false;
