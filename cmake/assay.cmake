@@ -50,6 +50,12 @@ function(assay_test name)
   target_link_libraries(${name} PRIVATE ${arg_DEPS} GTest::gtest GTest::gmock GTest::gtest_main assay_warnings)
   target_compile_definitions(${name} PRIVATE ASSAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              ASSAY_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${arg_LABELS}"
-                       ENVIRONMENT "${arg_ENVIRONMENT}" TIMEOUT 600)
+  # An empty value would take the next property's name for its own.
+  set(properties TIMEOUT 600)
+  foreach(property LABELS ENVIRONMENT)
+    if(arg_${property})
+      list(APPEND properties ${property} "${arg_${property}}")
+    endif()
+  endforeach()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES ${properties})
 endfunction()
