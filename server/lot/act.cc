@@ -59,7 +59,8 @@ absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view k
   act.actor = caller.uri;
   act.kind = kind;
   act.subject = subject;
-  act.digest = Sha256(AsBytes(Deterministic(*content)));
+  // With its kind: activating and retiring a PAI are the same bytes.
+  act.digest = Sha256(AsBytes(std::string(kind) + '\0' + Deterministic(*content)));
   act.detail = nlohmann::json{{"kind", kind},
                               {"subject", subject},
                               {"actor", caller.uri},
