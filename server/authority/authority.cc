@@ -4,79 +4,39 @@
 #include <utility>
 
 #include "base/refusal.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "hsm/policy.h"
 #include "matter/certificate.h"
 #include "matter/csr.h"
 #include "matter/ecdsa.h"
 #include "matter/name.h"
+#include "matter/test_credentials.h"
 #include "nlohmann/json.hpp"
 #include "server/authority/pai_check.h"
+#include "server/lot/act.h"
 
 namespace assay::authority {
 namespace {
 
-constexpr size_t kMaxNameSize = 64;
-constexpr size_t kMaxRequestIdSize = 128;
 constexpr uint32_t kHighestVendor = 0xFFF4;
-
-bool IsNameByte(char byte) {
-  return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-         (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
-}
-
-absl::Status CheckName(const std::string& name) {
-  if (name.empty()) return RefuseField(Reason::FIELD_REQUIRED, "name", "", "a PAI has a name");
-  if (name.size() > kMaxNameSize) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "name", name, "at most 64 bytes");
-  }
-  if (!std::ranges::all_of(name, IsNameByte)) {
-    return RefuseField(Reason::FIELD_MALFORMED, "name", name,
-                       "letters, digits, dot, underscore and hyphen");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckRequestId(const std::string& id) {
-  if (id.empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, "request_id", "",
-                       "made by the client, so that a retry has no second effect");
-  }
-  if (id.size() > kMaxRequestIdSize) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "request_id", "", "at most 128 bytes");
-  }
-  return absl::OkStatus();
-}
-
-// The request without its id, in protobuf's deterministic form, after the act's kind: requests of
-// two kinds may have the same bytes.
-template <typename Request>
-Sha256Digest DigestOf(std::string_view kind, Request request) {
-  request.clear_request_id();
-  std::string bytes(kind);
-  bytes.push_back('\0');
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
-  return Sha256(AsBytes(bytes));
-}
 
 // What every change begins with: role, request id, name.
 template <typename Request>
 absl::Status CheckChange(const access::Caller& caller, const Request& request) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
-  ASSAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
-  return CheckName(request.name());
+  ASSAY_RETURN_IF_ERROR(lot::MakeAct(caller, "", request.name(), request).status());
+  return lot::CheckName("name", request.name());
 }
 
+// The act, told for the ledger by what it leaves behind.
 template <typename Request>
-db::Act MakeAct(const access::Caller& caller, std::string_view kind, const Request& request,
-                const db::Pai& pai) {
-  nlohmann::json detail = {{"pai", pai.name},
+absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view kind,
+                                const Request& request, const db::Pai& pai) {
+  auto act = lot::MakeAct(caller, kind, pai.name, request);
+  if (!act.ok()) return act.status();
+  nlohmann::json detail = {{"kind", kind},
+                           {"actor", caller.uri},
+                           {"request_sha256", ToHex(act->digest)},
+                           {"pai", pai.name},
                            {"vendor_id", matter::IdToText(pai.vendor_id)},
                            {"key_label", pai.key_label},
                            {"public_key_sha256", ToHex(Sha256(pai.public_key))}};
@@ -85,12 +45,8 @@ db::Act MakeAct(const access::Caller& caller, std::string_view kind, const Reque
     detail["certificate_sha256"] = ToHex(Sha256(pai.certificate));
     detail["paa_certificate_sha256"] = ToHex(Sha256(pai.paa_certificate));
   }
-  return {.request_id = request.request_id(),
-          .actor = caller.uri,
-          .kind = std::string(kind),
-          .subject = pai.name,
-          .digest = DigestOf(kind, request),
-          .detail = detail.dump()};
+  act->detail = detail.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return act;
 }
 
 v1::PaiState StateOf(db::PaiState state) {
@@ -127,6 +83,17 @@ absl::StatusOr<v1::Pai> ToProto(const absl::StatusOr<db::Pai>& pai) {
   return ToProto(*pai);
 }
 
+template <typename Request>
+absl::StatusOr<v1::Pai> Record(db::Store& store,
+                               absl::StatusOr<db::Pai> (db::Store::*change)(const db::Act&,
+                                                                            const db::Pai&),
+                               const access::Caller& caller, std::string_view kind,
+                               const Request& request, const db::Pai& pai) {
+  const auto act = MakeAct(caller, kind, request, pai);
+  if (!act.ok()) return act.status();
+  return ToProto((store.*change)(*act, pai));
+}
+
 // Operators send what the PAA's owner sent them, and that is as often PEM as DER.
 absl::StatusOr<Bytes> DerOf(absl::string_view field, const std::string& text) {
   if (text.empty()) {
@@ -141,11 +108,11 @@ absl::StatusOr<Bytes> DerOf(absl::string_view field, const std::string& text) {
 absl::Status CheckIds(const v1::CreatePaiRequest& request, bool production) {
   const uint32_t vendor = request.vendor_id();
   if (vendor == 0 || vendor > kHighestVendor ||
-      (vendor > 0xFFF0 && !IsTestVendor(static_cast<uint16_t>(vendor)))) {
+      (vendor > 0xFFF0 && !matter::IsTestVendor(static_cast<uint16_t>(vendor)))) {
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "vendor_id", std::to_string(vendor),
                        "1 to 65520 (0xFFF0), or a test vendor 0xFFF1 to 0xFFF4");
   }
-  if (production && IsTestVendor(static_cast<uint16_t>(vendor))) {
+  if (production && matter::IsTestVendor(static_cast<uint16_t>(vendor))) {
     return RefuseField(Reason::TEST_CREDENTIAL, "vendor_id",
                        matter::IdToText(static_cast<uint16_t>(vendor)),
                        "FFF1 to FFF4 are for tests");
@@ -196,7 +163,7 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
   const auto before = store_->FindPai(request.name());
   if (before.ok()) {
     // The store knows whether this is the same act again or another one's name.
-    return ToProto(store_->CreatePai(MakeAct(caller, "pai.create", request, *before), *before));
+    return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, *before);
   }
   if (!HasReason(before.status(), Reason::PAI_UNKNOWN)) return before.status();
 
@@ -220,7 +187,7 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
   if (const auto csr = matter::ParseCsr(pai.csr); !csr.ok()) {
     return Refuse(Reason::HSM_BAD_SIGNATURE, csr.status().message());
   }
-  return ToProto(store_->CreatePai(MakeAct(caller, "pai.create", request, pai), pai));
+  return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, pai);
 }
 
 absl::Status Authority::CheckPai(const db::Pai& pai, ByteView certificate,
@@ -252,7 +219,7 @@ absl::StatusOr<v1::Pai> Authority::InstallPai(const access::Caller& caller,
   if (!same) ASSAY_RETURN_IF_ERROR(CheckPai(*pai, *certificate, *paa));
   pai->certificate = *certificate;
   pai->paa_certificate = *paa;
-  return ToProto(store_->UpdatePai(MakeAct(caller, "pai.install", request, *pai), *pai));
+  return Record(*store_, &db::Store::UpdatePai, caller, "pai.install", request, *pai);
 }
 
 absl::StatusOr<v1::Pai> Authority::SignSandboxPai(const access::Caller& caller,
@@ -270,7 +237,7 @@ absl::StatusOr<v1::Pai> Authority::SignSandboxPai(const access::Caller& caller,
     return RefuseField(Reason::PAI_CONFLICT, "name", pai->name,
                        "this PAI has a certificate by another PAA");
   }
-  return ToProto(store_->UpdatePai(MakeAct(caller, "pai.sign_sandbox", request, *pai), *pai));
+  return Record(*store_, &db::Store::UpdatePai, caller, "pai.sign_sandbox", request, *pai);
 }
 
 absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
@@ -298,7 +265,7 @@ absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
     ASSAY_RETURN_IF_ERROR(token_->CheckHealth(pai->key_label));
     pai->state = db::PaiState::kActive;
   }
-  return ToProto(store_->UpdatePai(MakeAct(caller, "pai.activate", request, *pai), *pai));
+  return Record(*store_, &db::Store::UpdatePai, caller, "pai.activate", request, *pai);
 }
 
 absl::StatusOr<v1::Pai> Authority::RetirePai(const access::Caller& caller,
@@ -307,7 +274,7 @@ absl::StatusOr<v1::Pai> Authority::RetirePai(const access::Caller& caller,
   auto pai = store_->FindPai(request.name());
   if (!pai.ok()) return pai.status();
   pai->state = db::PaiState::kRetired;
-  return ToProto(store_->UpdatePai(MakeAct(caller, "pai.retire", request, *pai), *pai));
+  return Record(*store_, &db::Store::UpdatePai, caller, "pai.retire", request, *pai);
 }
 
 absl::StatusOr<v1::Pai> Authority::GetPai(const access::Caller& caller,
@@ -315,7 +282,7 @@ absl::StatusOr<v1::Pai> Authority::GetPai(const access::Caller& caller,
   if (!caller.Has(access::Role::kAuditor)) {
     ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
   }
-  ASSAY_RETURN_IF_ERROR(CheckName(request.name()));
+  ASSAY_RETURN_IF_ERROR(lot::CheckName("name", request.name()));
   return ToProto(store_->FindPai(request.name()));
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/refusal.h"
 #include "matter/certificate_format.h"
-#include "matter/ecdsa.h"
 #include "matter/name.h"
+#include "matter/test_credentials.h"
 
 namespace assay::authority {
 namespace {
@@ -15,13 +15,6 @@ using matter::Certificate;
 
 constexpr char kCertificate[] = "certificate";
 constexpr char kPaaCertificate[] = "paa_certificate";
-
-// The PAAs connectedhomeip publishes with their private keys: without a vendor, and of FFF1.
-constexpr std::array<matter::KeyId, 2> kTestPaaKeyIds = {
-    matter::KeyId{0x78, 0x5C, 0xE7, 0x05, 0xB8, 0x6B, 0x8F, 0x4E, 0x6F, 0xC7,
-                  0x93, 0xAA, 0x60, 0xCB, 0x43, 0xEA, 0x69, 0x68, 0x82, 0xD5},
-    matter::KeyId{0x6A, 0xFD, 0x22, 0x77, 0x1F, 0x51, 0x1F, 0xEC, 0xBF, 0x16,
-                  0x41, 0x97, 0x67, 0x10, 0xDC, 0xDC, 0x31, 0xA1, 0x71, 0x7E}};
 
 absl::Status Invalid(absl::string_view field, absl::string_view value, absl::string_view rule) {
   return RefuseField(Reason::PAI_INVALID, field, value, rule);
@@ -107,11 +100,9 @@ absl::Status CheckDates(const Certificate& pai, const Certificate& paa, absl::Ti
 
 absl::Status CheckTrust(const Certificate& paa, const PaiRules& rules) {
   if (rules.production) {
-    for (const matter::KeyId& test : kTestPaaKeyIds) {
-      if (std::ranges::equal(paa.subject_key_id(), test)) {
-        return RefuseField(Reason::TEST_CREDENTIAL, kPaaCertificate, ToUpperHex(test),
-                           "the private key of this PAA is public");
-      }
+    if (matter::IsTestAuthorityKey(paa.public_key())) {
+      return RefuseField(Reason::TEST_CREDENTIAL, kPaaCertificate, ToUpperHex(paa.subject_key_id()),
+                         "the private key of this PAA is public");
     }
   }
   for (const Bytes& trusted : *rules.trusted_paas) {
@@ -123,14 +114,12 @@ absl::Status CheckTrust(const Certificate& paa, const PaiRules& rules) {
 
 }  // namespace
 
-bool IsTestVendor(uint16_t vendor_id) { return vendor_id >= 0xFFF1 && vendor_id <= 0xFFF4; }
-
 absl::Status CheckPaiCandidate(const PaiCandidate& candidate, const PaiRules& rules) {
   const auto pai = Certificate::Parse(candidate.certificate);
   if (!pai.ok()) return Invalid(kCertificate, "", pai.status().message());
   const auto paa = Certificate::Parse(candidate.paa_certificate);
   if (!paa.ok()) return Invalid(kPaaCertificate, "", paa.status().message());
-  if (rules.production && IsTestVendor(candidate.vendor_id)) {
+  if (rules.production && matter::IsTestVendor(candidate.vendor_id)) {
     return RefuseField(Reason::TEST_CREDENTIAL, kCertificate, matter::IdToText(candidate.vendor_id),
                        "FFF1 to FFF4 are for tests");
   }

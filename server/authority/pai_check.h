@@ -30,7 +30,4 @@ struct PaiRules {
 // "certificate" or "paa_certificate". Pure, thread-safe.
 absl::Status CheckPaiCandidate(const PaiCandidate& candidate, const PaiRules& rules);
 
-// FFF1 to FFF4.
-bool IsTestVendor(uint16_t vendor_id);
-
 }  // namespace assay::authority

@@ -97,7 +97,9 @@ class PaiStore final : public db::Store {
     if (!fault.ok()) return fault;
     for (const db::Act& before : acts) {
       if (before.actor != act.actor || before.request_id != act.request_id) continue;
-      if (before.digest != act.digest) return Refuse(Reason::REQUEST_CONFLICT, act.request_id);
+      if (before.kind != act.kind || before.subject != act.subject || before.digest != act.digest) {
+        return Refuse(Reason::REQUEST_CONFLICT, act.request_id);
+      }
       return db::ActOutcome::kDoneBefore;
     }
     acts.push_back(act);
