@@ -32,6 +32,20 @@ std::vector<std::pair<std::string, std::string>> MemoryStore::LedgerEntries() co
   return ledger_;
 }
 
+void MemoryStore::AddLedgerEntry(const std::string& kind, const std::string& body) {
+  const std::lock_guard lock(mutex_);
+  ledger_.emplace_back(kind, body);
+}
+
+void MemoryStore::MarkRevoked(const std::string& device_id) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, attempt] : attempts_) {
+    if (!attempt.row || attempt.row->device_id != device_id) continue;
+    attempt.row->state = static_cast<int>(db::DeviceState::kRevoked);
+    attempt.sealed.reset();
+  }
+}
+
 absl::Status MemoryStore::CheckHealth() { return Before("CheckHealth"); }
 
 absl::Status MemoryStore::RenewLease(const std::string& instance_id, std::chrono::seconds lease) {

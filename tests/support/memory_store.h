@@ -29,6 +29,9 @@ class MemoryStore final : public db::Store {
   std::function<absl::Status(std::string_view call)> after_call;
   // Kind and body, in order.
   std::vector<std::pair<std::string, std::string>> LedgerEntries() const;
+  // For MemoryRevocationStore, which keeps the rest.
+  void AddLedgerEntry(const std::string& kind, const std::string& body);
+  void MarkRevoked(const std::string& device_id);
 
   absl::Status CheckHealth() override;
   db::PoolCounters Counters() override { return {}; }
