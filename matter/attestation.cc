@@ -34,7 +34,7 @@ class AttestationCheck {
       CheckKeyOfPai();
     }
     AttestationOutcome outcome;
-    std::ranges::stable_partition(findings_, [](const Finding& f) { return !f.strict; });
+    std::stable_partition(findings_.begin(), findings_.end(), [](const Finding& f) { return !f.strict; });
     if (!findings_.empty() && !findings_[0].strict) outcome.result = findings_[0].result;
     outcome.findings = std::move(findings_);
     return outcome;
