@@ -29,7 +29,7 @@ class FaultHealing : public testing::Test {
     options_.module_path = FaultList::ModulePath(ASSAY_BINARY_DIR);
     options_.reinitialize_interval = milliseconds(0);
     options_.drain_wait = milliseconds(20);
-    options_.session_wait = milliseconds(50);
+    options_.session_wait = std::chrono::minutes(5);
   }
   void TearDown() override {
     if (faults_) faults_->Clear();
