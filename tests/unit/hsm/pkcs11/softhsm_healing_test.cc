@@ -25,6 +25,8 @@ class SoftHsmHealing : public testing::Test {
     softhsm_.emplace();
     options_ = softhsm_->Options();
     options_.reinitialize_interval = std::chrono::milliseconds(0);
+    options_.session_wait = std::chrono::minutes(5);
+    options_.drain_wait = std::chrono::minutes(1);
     options_.on_fault = [this](const Pkcs11Fault& fault) { faults_.emplace_back(fault.ckr); };
   }
   void TearDown() override {
