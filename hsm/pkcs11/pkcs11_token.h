@@ -37,8 +37,8 @@ struct Pkcs11Options {
   // Finalize and Initialize need all calls to be out of the module; they are waited for this long.
   std::chrono::milliseconds drain_wait{1000};
   std::chrono::milliseconds reinitialize_interval{250};  // not oftener than this
-  // Called for each fault, on the thread that met it; must not block or call the token. Whoever sets
-  // it does the logging; without it faults are logged here.
+  // Called for each fault, on the thread that met it; must not block or call the token. Whoever
+  // sets it does the logging; without it faults are logged here.
   std::function<void(const Pkcs11Fault&)> on_fault;
 };
 
