@@ -84,15 +84,16 @@ Session::Session(const PgOptions& options) : connection_base(connector_), connec
   inhibit_reactivation(true);
   PQsetNoticeReceiver(connector_.raw(), &NoteWarning, this);
   const auto timeout = options.statement_timeout.count();
-  // Every statement of the store reads or writes by index. The planner must not learn otherwise
-  // from tables that were empty when it last looked, and then scan them at a hundred thousand rows.
-  // A weaker synchronous_commit than "on" would break the promise that a sealed identity is
-  // durable.
+  // Every statement of the store reads or writes by index, in the index's order. The planner must
+  // not choose otherwise by what it knew of tables that were all but empty when it last looked: at
+  // a hundred thousand rows it would still scan, sort and join them whole. A weaker
+  // synchronous_commit than "on" would break the promise that a sealed identity is durable.
   RunScript(absl::StrCat(
       "SET statement_timeout = ", timeout, "; SET lock_timeout = ", timeout,
       "; SET idle_in_transaction_session_timeout = ", options.call_timeout.count(),
-      "; SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit "
-      "= off",
+      "; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off",
+      "; SET enable_mergejoin = off; SET enable_material = off; SET enable_sort = off; SET jit = "
+      "off",
       "; SELECT set_config('synchronous_commit', 'on', false) "
       "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"));
 }

@@ -12,8 +12,8 @@ const Statement kTake = {
     "intent_take",
     "WITH held AS (SELECT attempt_id FROM open_intents WHERE attempt_id = ANY ($1::bigint[]) "
     "ORDER BY attempt_id FOR UPDATE) "
-    "DELETE FROM open_intents o USING held h WHERE o.attempt_id = h.attempt_id "
-    "RETURNING o.attempt_id, o.lot_id"};
+    "DELETE FROM open_intents WHERE attempt_id = ANY (ARRAY (SELECT attempt_id FROM held)) "
+    "RETURNING attempt_id, lot_id"};
 // Everything that needs no place in the lot, before the lot's row is locked.
 const Statement kKeep = {
     "seal_keep",

@@ -43,8 +43,8 @@ const Statement kWhy = {
     "q.lot_id "
     "AND a.live), "
     "EXISTS (SELECT FROM attempts a WHERE a.public_key_sha256 = q.public_key AND a.live), "
-    "EXISTS (SELECT FROM attempts a WHERE a.dac_serial = q.dac_serial OR a.device_id = "
-    "q.device_id) "
+    "EXISTS (SELECT FROM attempts a WHERE a.dac_serial = q.dac_serial) "
+    "OR EXISTS (SELECT FROM attempts a WHERE a.device_id = q.device_id) "
     "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) "
     "WITH ORDINALITY AS q (lot_id, ticket, serial_number, public_key, dac_serial, device_id, "
     "place)"};
