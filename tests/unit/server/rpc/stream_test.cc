@@ -1,0 +1,226 @@
+// The issuing service over real TLS with a pipeline of the test's own.
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "base/refusal.h"
+#include "server/rpc/issuance_service.h"
+#include "server/rpc/server.h"
+#include "server/rpc/tls.h"
+#include "tests/support/test_pki.h"
+
+namespace assay::rpc {
+namespace {
+
+constexpr char kUri[] = "spiffe://assay.test/line/1";
+
+class SilentObserver final : public CallObserver {
+ public:
+  void CallEnded(std::string_view, std::string_view, std::chrono::nanoseconds) override {}
+};
+
+// Holds every ticket until the test lets it go.
+class HeldPipeline {
+ public:
+  void Take(v1::IssueRequest request, issue::Pipeline::Done done) {
+    const std::lock_guard lock(mutex_);
+    held_.emplace_back(std::move(request), std::move(done));
+    ++taken_;
+    changed_.notify_all();
+  }
+  void AwaitTaken(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return taken_ >= count; });
+  }
+  size_t Taken() {
+    const std::lock_guard lock(mutex_);
+    return taken_;
+  }
+  // Answers the ticket held longest.
+  void AnswerOne() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !held_.empty(); });
+    auto [request, done] = std::move(held_.front());
+    held_.pop_front();
+    lock.unlock();
+    if (request.ticket() == "refuse") {
+      done(RefuseField(Reason::FIELD_MALFORMED, "ticket", request.ticket(), "as asked"));
+      return;
+    }
+    v1::IssueResponse response;
+    response.mutable_identity()->set_ticket(request.ticket());
+    done(response);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<v1::IssueRequest, issue::Pipeline::Done>> held_;
+  size_t taken_ = 0;
+};
+
+class StreamTest : public ::testing::Test {
+ protected:
+  StreamTest() {
+    char pattern[] = "/tmp/assay-stream-XXXXXX";
+    folder_ = mkdtemp(pattern);
+    const test_support::TlsIdentity server = pki_.Server();
+    test_support::WritePrivateFile(folder_ + "/cert", server.certificate);
+    test_support::WritePrivateFile(folder_ + "/key", server.key);
+    test_support::WritePrivateFile(folder_ + "/ca", pki_.ca());
+    tls_ = *ServerTls::Load({folder_ + "/cert", folder_ + "/key", folder_ + "/ca"}, clock_);
+    ServerOptions options;
+    options.listen = "localhost:0";
+    options.credentials = tls_->Credentials();
+    server_ = *RpcServer::Start(options, {&service_});
+    grpc::SslCredentialsOptions client;
+    const test_support::TlsIdentity identity = pki_.Client(kUri);
+    client.pem_root_certs = pki_.ca();
+    client.pem_private_key = identity.key;
+    client.pem_cert_chain = identity.certificate;
+    stub_ = v1::IssuanceService::NewStub(grpc::CreateChannel(
+        "localhost:" + std::to_string(server_->port()), grpc::SslCredentials(client)));
+  }
+  ~StreamTest() override {
+    server_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  static v1::IssueRequest Ticket(const std::string& ticket) {
+    v1::IssueRequest request;
+    request.set_ticket(ticket);
+    return request;
+  }
+
+  test_support::TestPki pki_;
+  std::string folder_;
+  SystemClock clock_;
+  SystemRandom random_;
+  SilentObserver observer_;
+  HeldPipeline pipeline_;
+  access::Grants grants_{access::GrantList({{kUri, "", {access::Role::kLine}, {"*"}, {"*"}}})};
+  FrontDesk desk_{grants_, random_, observer_, CallLimits{.deadline = {}, .stream_in_flight = 4}};
+  IssuanceService service_{
+      desk_,
+      {[this](const access::Caller&, v1::IssueRequest request, Deadline,
+              issue::Pipeline::Done done) { pipeline_.Take(std::move(request), done); },
+       {},
+       {}}};
+  std::shared_ptr<ServerTls> tls_;
+  std::unique_ptr<RpcServer> server_;
+  std::unique_ptr<v1::IssuanceService::Stub> stub_;
+};
+
+TEST_F(StreamTest, NoMoreItemsAreUnderWayThanTheLimitSays) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  stream->WritesDone();
+  pipeline_.AwaitTaken(4);
+  v1::IssueStreamResponse answer;
+  for (size_t i = 0; i < 20; ++i) {
+    EXPECT_LE(pipeline_.Taken(), i + 4);
+    pipeline_.AnswerOne();
+    ASSERT_TRUE(stream->Read(&answer));
+    EXPECT_EQ(answer.ticket(), std::to_string(i));
+  }
+  EXPECT_FALSE(stream->Read(&answer));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, ARefusedItemDoesNotEndTheStream) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (const char* ticket : {"a", "refuse", "b"}) ASSERT_TRUE(stream->Write(Ticket(ticket)));
+  stream->WritesDone();
+  v1::IssueStreamResponse answer;
+  for (const bool refused : {false, true, false}) {
+    pipeline_.AnswerOne();
+    ASSERT_TRUE(stream->Read(&answer));
+    EXPECT_EQ(answer.has_refused(), refused);
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, ACallerWhoGoesLeavesNothingBehind) {
+  {
+    grpc::ClientContext context;
+    const auto stream = stub_->IssueStream(&context);
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+    pipeline_.AwaitTaken(4);
+    context.TryCancel();
+    EXPECT_FALSE(stream->Finish().ok());
+  }
+  for (int i = 0; i < 4; ++i) pipeline_.AnswerOne();
+  // The destructor's Shutdown waits until the stream's reactor is gone.
+}
+
+TEST_F(StreamTest, DrainAnswersWhatWasReadAndEndsWithAHint) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  ASSERT_TRUE(stream->Write(Ticket("a")));
+  pipeline_.AwaitTaken(1);
+  service_.Drain();
+  pipeline_.AnswerOne();
+  v1::IssueStreamResponse answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  EXPECT_EQ(answer.issued().identity().ticket(), "a");
+  EXPECT_FALSE(stream->Read(&answer));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  google::rpc::Status rich;
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(rich.ParseFromString(status.error_details()) && rich.details(0).UnpackTo(&info));
+  EXPECT_EQ(info.reason(), "DRAINING");
+}
+
+TEST_F(StreamTest, AUnaryCallIsAnsweredFromAnyThread) {
+  std::thread answering([&] { pipeline_.AnswerOne(); });
+  grpc::ClientContext context;
+  v1::IssueResponse response;
+  EXPECT_TRUE(stub_->Issue(&context, Ticket("a"), &response).ok());
+  EXPECT_EQ(response.identity().ticket(), "a");
+  answering.join();
+}
+
+TEST(TlsTest, BadFilesAreNamed) {
+  const test_support::TestPki pki, other;
+  char pattern[] = "/tmp/assay-tls-XXXXXX";
+  const std::string folder = mkdtemp(pattern);
+  const TlsFiles files{folder + "/cert", folder + "/key", folder + "/ca"};
+  const auto write = [&](const test_support::TlsIdentity& server) {
+    test_support::WritePrivateFile(files.certificate, server.certificate);
+    test_support::WritePrivateFile(files.key, server.key);
+    test_support::WritePrivateFile(files.client_ca, pki.ca());
+  };
+  const auto field = [&] { return RefusalOf(ReadTls(files, absl::Now()).status()); };
+  EXPECT_EQ(field()->reason, Reason::FIELD_REQUIRED);
+  write(pki.Server());
+  EXPECT_TRUE(ReadTls(files, absl::Now()).ok());
+  std::filesystem::permissions(files.key, std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_EQ(field()->reason, Reason::FIELD_NOT_ALLOWED);
+  write(pki.Server());
+  test_support::WritePrivateFile(files.key, other.Server().key);
+  EXPECT_EQ(field()->reason, Reason::FIELDS_CONTRADICT);
+  write(pki.Leaf({.dns = "localhost", .begins_in_seconds = -7200, .ends_in_seconds = -3600}));
+  EXPECT_EQ(field()->field, "certificate");
+  EXPECT_EQ(field()->reason, Reason::FIELD_OUT_OF_RANGE);
+  write(pki.Leaf({.dns = "localhost", .begins_in_seconds = 3600, .ends_in_seconds = 7200}));
+  EXPECT_EQ(field()->reason, Reason::FIELD_OUT_OF_RANGE);
+  write(pki.Server());
+  test_support::WritePrivateFile(files.client_ca, "nothing");
+  EXPECT_EQ(field()->field, "client_ca");
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace assay::rpc
