@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 // rank do not include each other unless it says so.
 const std::map<std::string, std::set<std::string>>& Allowed() {
   static const std::set<std::string> below_issue = {
-      "base",  "matter",        "image",         "hsm",       "db",
-      "proto", "server/access", "server/ledger", "server/lot"};
+      "base", "tlog",  "matter",        "image",         "hsm",
+      "db",   "proto", "server/access", "server/ledger", "server/lot"};
   static const auto with = [](std::set<std::string> set, const std::set<std::string>& more) {
     set.insert(more.begin(), more.end());
     return set;
@@ -31,12 +31,13 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"base", {}},
       {"matter", {"base"}},
       {"image", {"base", "matter"}},
+      {"tlog", {"base", "matter"}},
       {"hsm", {"base"}},
       {"hsm/pkcs11", {"base", "hsm"}},
       {"db", {"base"}},
       {"db/pg", {"base", "db"}},
       {"server/access", {"base"}},
-      {"server/ledger", {"base", "matter", "hsm", "db"}},
+      {"server/ledger", {"base", "matter", "tlog", "hsm", "db"}},
       {"server/lot",
        {"base", "matter", "image", "hsm", "db", "proto", "server/access", "server/ledger"}},
       {"server/authority", with(below_issue, {})},
@@ -45,7 +46,7 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"server/rpc", below_rpc},
       {"server/ops", with(below_rpc, {"server/rpc"})},
       {"server/app", with(below_rpc, {"server/rpc", "server/ops", "hsm/pkcs11", "db/pg"})},
-      {"client", {"base", "matter", "image", "proto"}},
+      {"client", {"base", "matter", "image", "tlog", "proto"}},
   };
   return allowed;
 }
@@ -86,7 +87,7 @@ std::vector<Include> Includes() {
   static const std::regex line_pattern(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"])");
   std::vector<Include> includes;
   const fs::path root = ASSAY_SOURCE_DIR;
-  for (const char* top : {"base", "matter", "image", "hsm", "db", "server", "client"}) {
+  for (const char* top : {"base", "matter", "image", "tlog", "hsm", "db", "server", "client"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       const std::string extension = entry.path().extension().string();
       if (extension != ".h" && extension != ".cc") continue;
