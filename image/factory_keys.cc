@@ -139,6 +139,17 @@ void AddModes(const std::vector<SupportedMode>& modes, EntryList& out) {
   }
 }
 
+// Each namespace in one piece, in the order of first appearance, as mfg_tool writes them.
+void SortByNamespace(const std::vector<NvsEntry>& all, std::vector<const NvsEntry*>& entries) {
+  const auto first = [&](const std::string& name) {
+    return std::find_if(all.begin(), all.end(),
+                        [&](const NvsEntry& entry) { return entry.name_space == name; });
+  };
+  std::stable_sort(entries.begin(), entries.end(), [&](const NvsEntry* a, const NvsEntry* b) {
+    return first(a->name_space) < first(b->name_space);
+  });
+}
+
 std::optional<uint32_t> ParseNumber(absl::string_view text, bool always_hex, uint32_t largest) {
   uint32_t value = 0;
   const bool hex =
@@ -268,14 +279,7 @@ std::vector<NvsEntry> ToNvsEntries(const FactoryContent& content) {
   out.Text("product-label", content.product_label);
   out.Text("product-url", content.product_url);
   for (const NvsEntry* entry : overrides) out.PutExtra(*entry);
-  // Each namespace in one piece, in the order of first appearance, as mfg_tool writes them.
-  std::stable_sort(elsewhere.begin(), elsewhere.end(), [&](const NvsEntry* a, const NvsEntry* b) {
-    const auto first = [&](const std::string& name) {
-      return std::find_if(content.extra.begin(), content.extra.end(),
-                          [&](const NvsEntry& entry) { return entry.name_space == name; });
-    };
-    return first(a->name_space) < first(b->name_space);
-  });
+  SortByNamespace(content.extra, elsewhere);
   for (const NvsEntry* entry : elsewhere) out.PutExtra(*entry);
   return out.Take();
 }
