@@ -55,7 +55,7 @@ grants:
   - identity: $id/auditor/demo
     roles: [auditor]
 YAML
-  cat >"$state/client.yaml" <<YAML
+  cat >"$state/client.yaml.new" <<YAML
 # Made by deploy/quickstart: where assayd is, and who this machine's callers are to it.
 server: 127.0.0.1:$port
 server_name: localhost
@@ -66,6 +66,7 @@ identities:
   operator: {certificate: tls/operator.pem, key: tls/operator.key}
   auditor:  {certificate: tls/auditor.pem, key: tls/auditor.key}
 YAML
+  mv "$state/client.yaml.new" "$state/client.yaml" # last: with it the configuration is whole
   note "configuration: $state/assayd.yaml"
 }
 
