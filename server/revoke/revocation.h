@@ -1,0 +1,60 @@
+// Revoking devices, lots and PAIs: what AuthorityService does about it, free of gRPC.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "assay/v1/authority.pb.h"
+#include "db/revocation_store.h"
+#include "db/store.h"
+#include "server/access/caller.h"
+#include "server/revoke/crl_press.h"
+
+namespace assay::revoke {
+
+// Asked before a lot or a PAI is revoked; what it refuses does not happen. Empty: nobody is asked.
+using SecondPerson = std::function<absl::Status(const access::Caller&, const db::Act&)>;
+
+// Revocation is an act in the store, for ever, and holds from that moment; the lists follow at once
+// where the HSM allows and otherwise at the next Round. A reason is required. Changes need the role
+// operator. Thread-safe; calls block on the store and the HSM.
+class Revocation {
+ public:
+  // `press` must outlive the object.
+  Revocation(std::shared_ptr<db::Store> store, std::shared_ptr<db::RevocationStore> revocations,
+             CrlPress& press, SecondPerson second_person = {});
+
+  // DEVICE_UNKNOWN. The sealed identity is wiped; a confirmed or scrapped unit is revoked too.
+  absl::StatusOr<v1::RevokeResponse> RevokeDevice(const access::Caller& caller,
+                                                  const v1::RevokeDeviceRequest& request);
+  // LOT_UNKNOWN. Closes the lot; units sealed by tickets that were under way are revoked as well.
+  absl::StatusOr<v1::RevokeResponse> RevokeLot(const access::Caller& caller,
+                                               const v1::RevokeLotRequest& request);
+  // PAI_UNKNOWN; PAI_NOT_ACTIVE for one that never had a certificate. Retires the PAI; its devices'
+  // check answers 202 from then on.
+  absl::StatusOr<v1::RevokeResponse> RevokePai(const access::Caller& caller,
+                                               const v1::RevokePaiRequest& request);
+  absl::StatusOr<v1::CrlIssuer> DelegateCrl(const access::Caller& caller,
+                                            const v1::DelegateCrlRequest& request);
+
+  // Reading is the auditor's too; a fresh list is an operator's to ask for.
+  absl::StatusOr<v1::Crl> GetCrl(const access::Caller& caller, const v1::GetCrlRequest& request);
+  absl::StatusOr<v1::ListCrlIssuersResponse> ListCrlIssuers(const access::Caller& caller);
+
+  // What housekeeping does every minute: revokes what revoked lots have sealed since, signs the
+  // lists that are due.
+  absl::Status Round();
+
+ private:
+  absl::Status Allow(const access::Caller& caller, const db::Act& act) const;
+  absl::StatusOr<uint64_t> Sweep(const std::string& lot);
+  absl::StatusOr<v1::CrlIssuer> Describe(const Issuer& issuer);
+
+  const std::shared_ptr<db::Store> store_;
+  const std::shared_ptr<db::RevocationStore> revocations_;
+  CrlPress& press_;
+  const SecondPerson second_person_;
+};
+
+}  // namespace assay::revoke
