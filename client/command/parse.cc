@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "client/command/ledger_commands.h"
 #include "client/numbers.h"
 
 #ifndef ASSAY_VERSION
@@ -34,6 +35,8 @@ class Tree {
     AddCatalog();
     AddAuthority();
     AddAudit();
+    AddReceipts();
+    AddLedger();
     AddFiles();
   }
 
@@ -104,6 +107,64 @@ class Tree {
           }
         },
         help);
+  }
+
+  void AddReceipts() {
+    CLI::App* const group = Group("receipt", "proofs that a device's issue is in the ledger");
+    auto get = std::make_shared<ReceiptOptions>();
+    CLI::App* app = Leaf(*group, "get", "write the receipts of a device, one file an entry", &GetReceipts, get);
+    CLI::Option* const device = app->add_option("--device", get->device_id, "the device id");
+    CLI::Option* const lot = app->add_option("--lot", get->lot, "the lot")->excludes(device);
+    CLI::Option* const ticket = app->add_option("--ticket", get->ticket, "the ticket")->needs(lot);
+    lot->needs(ticket);
+    app->add_option("--out", get->out, "folder (default: here)");
+    app->callback([this, app, get, device, ticket] {
+      if (device->empty() && ticket->empty()) {
+        throw CLI::RequiredError(app->get_name() + ": --device, or --lot and --ticket,");
+      }
+      action_ = [get](Context& context) { return GetReceipts(context, *get); };
+    });
+
+    auto verify = std::make_shared<ReceiptOptions>();
+    app = Leaf(*group, "verify", "check a receipt with the public key alone, without a server",
+               &VerifyReceiptFile, verify);
+    app->add_option("file", verify->file, "the receipt")->required();
+    app->add_option("--key", verify->key, "the ledger's verifier key, or its file")->required();
+    app->add_option("--witness", verify->witnesses, "a witness's verifier key, or its file; may be repeated");
+    AddNumber(app, "--witnesses", verify->least_witnesses, "how many of them must have cosigned");
+    app->add_option("--device", verify->device_id, "the device it must be of");
+    app->add_option("--dac", verify->dac, "the certificate it must be of, PEM or DER");
+    app->add_option("--image", verify->image, "the factory image it must be of");
+    app->add_option("--not-before", verify->not_before, "a checkpoint it must not be older than");
+  }
+
+  void AddLedger() {
+    CLI::App* const group = Group("ledger", "the append-only record of what happened, and its proof");
+    Leaf(*group, "key", "the verifier key as the server tells it", &ShowLedgerKey);
+
+    auto checkpoint = std::make_shared<LedgerOptions>();
+    CLI::App* app = Leaf(*group, "checkpoint", "the newest signed checkpoint", &ShowCheckpoint, checkpoint);
+    app->add_option("--key", checkpoint->key, "check it with this verifier key, or its file");
+    AddNumber(app, "--size", checkpoint->size, "the first that covers so many entries");
+    app->add_option("--out", checkpoint->out, "write it to this file");
+
+    auto verify = std::make_shared<LedgerOptions>();
+    app = Leaf(*group, "verify", "read the whole ledger and check every entry and hash", &VerifyLedger, verify);
+    app->add_option("--key", verify->key, "the ledger's verifier key, or its file")->required();
+    app->add_option("--tiles", verify->folder, "a folder of exported tiles instead of the server");
+    app->add_option("--remember", verify->remember,
+                    "file of the newest checkpoint seen: must be a beginning of this one, then renewed");
+
+    auto entries = std::make_shared<LedgerOptions>();
+    app = Leaf(*group, "entries", "entries as JSON lines", &ListEntries, entries);
+    AddNumber(app, "--first", entries->first, "the first one (default 0)");
+    AddNumber(app, "-n,--count", entries->count, "how many (default 100)");
+
+    auto tiles = std::make_shared<LedgerOptions>();
+    app = Leaf(*group, "export-tiles", "copy the ledger as files (c2sp.org/tlog-tiles), adding to what is there",
+               &ExportLedger, tiles);
+    app->add_option("--key", tiles->key, "the ledger's verifier key, or its file")->required();
+    app->add_option("--out", tiles->out, "the folder")->required();
   }
 
   void AddIssuing() {
