@@ -24,12 +24,15 @@ class Tree {
     app_.require_subcommand(1);
     app_.set_version_flag("--version", std::string("assay ") + ASSAY_VERSION);
     app_.fallthrough();  // global options are also taken after the command
-    app_.add_option("--profile", global_.profile, "client profile (else $ASSAY_PROFILE, ./var/client.yaml, "
-                                                  "~/.config/assay/client.yaml)");
-    app_.add_option("--as", global_.role, "identity of the profile to call as: line, operator, auditor");
+    app_.add_option("--profile", global_.profile,
+                    "client profile (else $ASSAY_PROFILE, ./var/client.yaml, "
+                    "~/.config/assay/client.yaml)");
+    app_.add_option("--as", global_.role,
+                    "identity of the profile to call as: line, operator, auditor");
     app_.add_flag("--json", global_.json, "results as JSON");
     app_.add_flag("--quiet", global_.quiet, "no progress and remarks");
-    app_.add_option("--patience", global_.patience_seconds, "seconds to retry an unreachable server");
+    app_.add_option("--patience", global_.patience_seconds,
+                    "seconds to retry an unreachable server");
     AddIssuing();
     AddMfgTool();
     AddCatalog();
@@ -66,7 +69,8 @@ class Tree {
   // A command `name` under `parent` that runs `run` with `options`.
   template <typename Options>
   CLI::App* Leaf(CLI::App& parent, const std::string& name, const std::string& help,
-                 absl::Status (*run)(Context&, const Options&), const std::shared_ptr<Options>& options) {
+                 absl::Status (*run)(Context&, const Options&),
+                 const std::shared_ptr<Options>& options) {
     CLI::App* const leaf = parent.add_subcommand(name, help);
     leaf->fallthrough();
     leaf->callback([this, run, options] {
@@ -112,7 +116,8 @@ class Tree {
   void AddReceipts() {
     CLI::App* const group = Group("receipt", "proofs that a device's issue is in the ledger");
     auto get = std::make_shared<ReceiptOptions>();
-    CLI::App* app = Leaf(*group, "get", "write the receipts of a device, one file an entry", &GetReceipts, get);
+    CLI::App* app =
+        Leaf(*group, "get", "write the receipts of a device, one file an entry", &GetReceipts, get);
     CLI::Option* const device = app->add_option("--device", get->device_id, "the device id");
     CLI::Option* const lot = app->add_option("--lot", get->lot, "the lot")->excludes(device);
     CLI::Option* const ticket = app->add_option("--ticket", get->ticket, "the ticket")->needs(lot);
@@ -130,7 +135,8 @@ class Tree {
                &VerifyReceiptFile, verify);
     app->add_option("file", verify->file, "the receipt")->required();
     app->add_option("--key", verify->key, "the ledger's verifier key, or its file")->required();
-    app->add_option("--witness", verify->witnesses, "a witness's verifier key, or its file; may be repeated");
+    app->add_option("--witness", verify->witnesses,
+                    "a witness's verifier key, or its file; may be repeated");
     AddNumber(app, "--witnesses", verify->least_witnesses, "how many of them must have cosigned");
     app->add_option("--device", verify->device_id, "the device it must be of");
     app->add_option("--dac", verify->dac, "the certificate it must be of, PEM or DER");
@@ -139,21 +145,25 @@ class Tree {
   }
 
   void AddLedger() {
-    CLI::App* const group = Group("ledger", "the append-only record of what happened, and its proof");
+    CLI::App* const group =
+        Group("ledger", "the append-only record of what happened, and its proof");
     Leaf(*group, "key", "the verifier key as the server tells it", &ShowLedgerKey);
 
     auto checkpoint = std::make_shared<LedgerOptions>();
-    CLI::App* app = Leaf(*group, "checkpoint", "the newest signed checkpoint", &ShowCheckpoint, checkpoint);
+    CLI::App* app =
+        Leaf(*group, "checkpoint", "the newest signed checkpoint", &ShowCheckpoint, checkpoint);
     app->add_option("--key", checkpoint->key, "check it with this verifier key, or its file");
     AddNumber(app, "--size", checkpoint->size, "the first that covers so many entries");
     app->add_option("--out", checkpoint->out, "write it to this file");
 
     auto verify = std::make_shared<LedgerOptions>();
-    app = Leaf(*group, "verify", "read the whole ledger and check every entry and hash", &VerifyLedger, verify);
+    app = Leaf(*group, "verify", "read the whole ledger and check every entry and hash",
+               &VerifyLedger, verify);
     app->add_option("--key", verify->key, "the ledger's verifier key, or its file")->required();
     app->add_option("--tiles", verify->folder, "a folder of exported tiles instead of the server");
-    app->add_option("--remember", verify->remember,
-                    "file of the newest checkpoint seen: must be a beginning of this one, then renewed");
+    app->add_option(
+        "--remember", verify->remember,
+        "file of the newest checkpoint seen: must be a beginning of this one, then renewed");
 
     auto entries = std::make_shared<LedgerOptions>();
     app = Leaf(*group, "entries", "entries as JSON lines", &ListEntries, entries);
@@ -161,7 +171,8 @@ class Tree {
     AddNumber(app, "-n,--count", entries->count, "how many (default 100)");
 
     auto tiles = std::make_shared<LedgerOptions>();
-    app = Leaf(*group, "export-tiles", "copy the ledger as files (c2sp.org/tlog-tiles), adding to what is there",
+    app = Leaf(*group, "export-tiles",
+               "copy the ledger as files (c2sp.org/tlog-tiles), adding to what is there",
                &ExportLedger, tiles);
     app->add_option("--key", tiles->key, "the ledger's verifier key, or its file")->required();
     app->add_option("--out", tiles->out, "the folder")->required();
@@ -169,12 +180,14 @@ class Tree {
 
   void AddIssuing() {
     auto issue = std::make_shared<IssueOptions>();
-    CLI::App* app = Leaf(app_, "issue", "issue identities of a lot, one folder a device", &Issue, issue);
+    CLI::App* app =
+        Leaf(app_, "issue", "issue identities of a lot, one folder a device", &Issue, issue);
     app->add_option("--lot", issue->lot, "the lot")->required();
     AddNumber(app, "-n,--count", issue->count, "devices of this run, in all");
     app->add_option("--out", issue->out, "folder of the run (default: the lot's name)");
     app->add_option("--csr", issue->csr_folder, "folder of *.csr, for keys made on devices");
-    app->add_option("--ticket-prefix", issue->ticket_prefix, "before each ticket's number or file name");
+    app->add_option("--ticket-prefix", issue->ticket_prefix,
+                    "before each ticket's number or file name");
     app->add_flag("--confirm", issue->confirm, "confirm each device once its folder is on disk");
     app->add_flag("--show-qr", issue->show_qr, "draw the QR codes in the terminal");
     app->add_option("--window", issue->window, "requests in flight")->check(CLI::Range(1, 1024));
@@ -196,8 +209,9 @@ class Tree {
 
   void AddMfgTool() {
     auto o = std::make_shared<MfgToolOptions>();
-    CLI::App* a = Leaf(app_, "mfg-tool", "factory images with the flags and files of Espressif's mfg_tool",
-                       &MfgTool, o);
+    CLI::App* a =
+        Leaf(app_, "mfg-tool", "factory images with the flags and files of Espressif's mfg_tool",
+             &MfgTool, o);
     a->add_option("--lot", o->lot, "issue from this lot; required by servers in production mode");
     AddNumber(a, "-n,--count", o->count, "devices (default 1)");
     a->add_option("--target", o->target, "chip (default esp32)");
@@ -211,7 +225,8 @@ class Tree {
     AddNumber(a, "--discriminator", o->discriminator, "discriminator, 0 to 4095");
     AddNumber(a, "--commissioning-flow", o->commissioning_flow, "0, 1 or 2 (-cf)");
     AddNumber(a, "--discovery-mode", o->discovery_mode, "2 BLE, 4 on-network, 6 both (-dm)");
-    a->add_flag("--enable-dynamic-passcode", o->enable_dynamic_passcode, "the device makes its passcode");
+    a->add_flag("--enable-dynamic-passcode", o->enable_dynamic_passcode,
+                "the device makes its passcode");
     a->add_option("--salt", o->salt, "SPAKE2+ salt, base64");
     a->add_option("--verifier", o->verifier, "SPAKE2+ verifier, base64");
     AddNumber(a, "--iteration-count", o->iteration_count, "PBKDF2 iterations (default 10000)");
@@ -231,7 +246,8 @@ class Tree {
     a->add_option("--port", o->port, "(refused: Assay burns no eFuse)");
     a->add_option("--pwd,--password", o->password, "(refused: there is no key file)");
     CLI::Option* paa = a->add_flag("--paa", o->paa, "(refused: see `assay authority pai`)");
-    a->add_flag("--pai", o->pai, "DACs from the PAI in the HSM that fits vendor and product")->excludes(paa);
+    a->add_flag("--pai", o->pai, "DACs from the PAI in the HSM that fits vendor and product")
+        ->excludes(paa);
     AddNumber(a, "-v,--vendor-id", o->vendor_id, "vendor id");
     AddNumber(a, "-p,--product-id", o->product_id, "product id");
     a->add_option("--vendor-name", o->vendor_name);
@@ -248,7 +264,8 @@ class Tree {
     a->add_option("--calendar-types", o->calendar_types);
     a->add_option("--locales", o->locales);
     a->add_option("--fixed-labels", o->fixed_labels, "<endpoint>/<label>/<value> ...");
-    a->add_option("--supported-modes", o->supported_modes, "<mode>/<label>/<endpoint>[/<value>\\<mfg>, ...] ...");
+    a->add_option("--supported-modes", o->supported_modes,
+                  "<mode>/<label>/<endpoint>[/<value>\\<mfg>, ...] ...");
     a->add_option("--product-label", o->product_label);
     a->add_option("--product-url", o->product_url);
     a->add_option("--csv", o->csv, "which keys the mcsv file has");
@@ -259,7 +276,8 @@ class Tree {
     Leaf(app_, "status", "what the server is, who I am to it, and its lots", &ShowStatus);
     CLI::App* const products = Group("product", "products: what may be issued");
     auto product = std::make_shared<ProductOptions>();
-    CLI::App* app = Leaf(*products, "apply", "create or replace a product from a YAML file", &ApplyProduct, product);
+    CLI::App* app = Leaf(*products, "apply", "create or replace a product from a YAML file",
+                         &ApplyProduct, product);
     app->add_option("file", product->file, "YAML: name, spec")->required();
     app->add_option("--name", product->name, "instead of the file's name");
     app = Leaf(*products, "show", "one product", &ShowProduct, product);
@@ -273,7 +291,8 @@ class Tree {
     app->add_option("--product", lot->product)->required();
     app->add_option("--factory", lot->factory, "(default: the profile's)");
     AddNumber(app, "-n,--count", lot->count, "identities that may ever be sealed")->required();
-    AddNumber(app, "--retention-days", lot->retention_days, "how long sealed images wait (default 30)");
+    AddNumber(app, "--retention-days", lot->retention_days,
+              "how long sealed images wait (default 30)");
     app = Leaf(*lots, "raise", "raise a lot's count", &RaiseLot, lot);
     app->add_option("name", lot->name)->required();
     AddNumber(app, "-n,--count", lot->count, "the new total")->required();
@@ -292,13 +311,15 @@ class Tree {
     pais->require_subcommand(1);
     pais->fallthrough();
     auto pai = std::make_shared<PaiOptions>();
-    CLI::App* app = Leaf(*pais, "create", "make a PAI key in the HSM and its request", &CreatePai, pai);
+    CLI::App* app =
+        Leaf(*pais, "create", "make a PAI key in the HSM and its request", &CreatePai, pai);
     app->add_option("name", pai->name)->required();
     AddNumber(app, "-v,--vendor-id", pai->vendor_id, "vendor id")->required();
     AddNumber(app, "-p,--product-id", pai->product_id, "product id, where the PAI is for one");
     app->add_option("--common-name", pai->common_name);
     app->add_option("--out", pai->out, "file for the request (PEM)");
-    app = Leaf(*pais, "install", "install the certificate the PAA's owner signed", &InstallPai, pai);
+    app =
+        Leaf(*pais, "install", "install the certificate the PAA's owner signed", &InstallPai, pai);
     app->add_option("name", pai->name)->required();
     app->add_option("--certificate", pai->certificate_file, "PEM or DER")->required();
     app->add_option("--paa", pai->paa_file, "PEM or DER")->required();
@@ -314,14 +335,16 @@ class Tree {
     Leaf(*pais, "list", "all PAIs", &ListPais);
 
     auto cd = std::make_shared<DeclarationOptions>();
-    app = Leaf(*authority, "declaration", "sandbox: sign a certification declaration", &SignDeclaration, cd);
+    app = Leaf(*authority, "declaration", "sandbox: sign a certification declaration",
+               &SignDeclaration, cd);
     AddNumber(app, "-v,--vendor-id", cd->vendor_id, "vendor id")->required();
     app->add_option_function<std::vector<std::string>>(
            "-p,--product-id",
            [cd](const std::vector<std::string>& texts) {
              for (const std::string& text : texts) {
                const auto id = ParseUnsigned(text);
-               if (!id) throw CLI::ValidationError("--product-id", "'" + text + "' is not a number");
+               if (!id)
+                 throw CLI::ValidationError("--product-id", "'" + text + "' is not a number");
                cd->product_ids.push_back(*id);
              }
            },
@@ -355,7 +378,8 @@ class Tree {
     app->add_option("--limit", options->limit, "rows (default 100)")->check(CLI::PositiveNumber);
     app = Leaf(*audit, "show", "one device", &ShowDevice, options);
     CLI::Option* id = app->add_option("device", options->device_id, "device id");
-    app->add_option("--dac-serial", options->dac_serial, "serial number of its DAC, hex")->excludes(id);
+    app->add_option("--dac-serial", options->dac_serial, "serial number of its DAC, hex")
+        ->excludes(id);
     app = Leaf(*audit, "export", "the whole manifest of a filter", &ExportManifest, options);
     AddFilter(app, *options);
     app->add_option("--format", options->format)->check(CLI::IsMember({"csv", "jsonl"}));

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/refusal.h"
+#include "db/pg/ledger_store.h"
 #include "db/pg/pg_store.h"
 #include "hsm/p256.h"
 #include "hsm/signer_pool.h"
@@ -16,6 +17,8 @@
 #include "server/app/open.h"
 #include "server/app/version.h"
 #include "server/authority/authority.h"
+#include "server/ledger/refusal_tally.h"
+#include "server/ledger/sequencer.h"
 #include "server/lot/catalog.h"
 #include "server/lot/lot_key.h"
 #include "server/ops/figures.h"
@@ -27,12 +30,15 @@
 #include "server/rpc/authority_service.h"
 #include "server/rpc/catalog_service.h"
 #include "server/rpc/issuance_service.h"
+#include "server/rpc/ledger_service.h"
 #include "server/rpc/row_codes.h"
 #include "server/rpc/server.h"
 
 namespace assay::app {
 namespace {
 
+constexpr std::chrono::milliseconds kSequencing{200};
+constexpr std::chrono::minutes kTallying{1};
 constexpr std::chrono::seconds kTlsPoll{10}, kStockTaking{15}, kHsmCheckTime{3};
 
 std::string InstanceId(Random& random) {
@@ -107,12 +113,16 @@ class Daemon::Impl {
     http_.reset();
     metrics_.ForgetSources();
     stock_loop_.reset();
+    tally_loop_.reset();
+    ledger_loop_.reset();
     tls_loop_.reset();
     health_.reset();
     server_.reset();
     // Attempts under way end before the lease does.
     pipeline_.reset();
     housekeeping_.reset();
+    if (tally_ != nullptr) static_cast<void>(tally_->Write());
+    sequencer_.reset();
   }
 
   absl::Status Start() {
@@ -159,6 +169,9 @@ class Daemon::Impl {
   absl::Status OpenLeaves() {
     instance_id_ = InstanceId(random_);
     if (parts_.store == nullptr) parts_.store = pg::OpenStore(StoreOptions(config_.database));
+    if (parts_.ledger == nullptr) {
+      parts_.ledger = pg::OpenLedgerStore(StoreOptions(config_.database));
+    }
     if (parts_.token == nullptr) {
       auto token = OpenToken(config_.hsm, [this](const pkcs11::Pkcs11Fault& fault) {
         metrics_.CountHsmFault(fault.call, fault.ckr);
@@ -203,7 +216,14 @@ class Daemon::Impl {
     codes_ = std::make_unique<rpc::RowCodes>(
         parts_.store, std::make_shared<lot::LotKeys>(parts_.token, config_.hsm.wrapping_key));
 
-    desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, metrics_, config_.limits.calls);
+    ledger::SequencerOptions sequencing;
+    sequencing.instance_id = instance_id_;
+    sequencing.key = config_.hsm.ledger_key;
+    sequencer_ = std::make_unique<ledger::Sequencer>(parts_.ledger, parts_.token, signers_, clock_,
+                                                     sequencing);
+    tally_ = std::make_unique<ledger::RefusalTally>(parts_.ledger, clock_);
+    watch_ = std::make_unique<rpc::RefusalWatch>(metrics_, *tally_);
+    desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, *watch_, config_.limits.calls);
     calls_ = std::make_unique<rpc::BlockingPool>(config_.limits.call_threads,
                                                  static_cast<size_t>(config_.limits.call_queue));
     issuance_ = std::make_unique<rpc::IssuanceService>(*desk_, rpc::IssuanceCalls::To(*pipeline_));
@@ -216,6 +236,8 @@ class Daemon::Impl {
         [this](const db::ManifestRow& stored, v1::ManifestRow& row) {
           return codes_->Open(stored, row);
         });
+    ledger_service_ = std::make_unique<rpc::LedgerService>(
+        *desk_, *calls_, parts_.store, parts_.ledger, [this] { return sequencer_->PublicKey(); });
     return absl::OkStatus();
   }
 
@@ -223,8 +245,9 @@ class Daemon::Impl {
     rpc::ServerOptions options;
     options.listen = config_.listen;
     options.credentials = tls_->Credentials();
-    auto server = rpc::RpcServer::Start(options, {issuance_.get(), catalog_service_.get(),
-                                                  authority_service_.get(), audit_service_.get()});
+    auto server = rpc::RpcServer::Start(
+        options, {issuance_.get(), catalog_service_.get(), authority_service_.get(),
+                  audit_service_.get(), ledger_service_.get()});
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     return absl::OkStatus();
@@ -254,7 +277,8 @@ class Daemon::Impl {
   void StartLoops() {
     health_ = std::make_unique<ops::Health>(
         std::vector<ops::HealthCheck>{{"store", [this] { return parts_.store->CheckHealth(); }},
-                                      {"hsm", [this] { return CheckHsm(); }}},
+                                      {"hsm", [this] { return CheckHsm(); }},
+                                      {"ledger", [this] { return sequencer_->State().fork; }}},
         config_.limits.health_interval, [this](bool ready) { server_->SetServing(ready); });
     tls_loop_ =
         std::make_unique<ops::Periodic>(kTlsPoll, ops::Told("tls_reload", [this]() -> absl::Status {
@@ -265,6 +289,11 @@ class Daemon::Impl {
     stock_ = std::make_unique<ops::StockTaking>(parts_.store);
     stock_loop_ = std::make_unique<ops::Periodic>(
         kStockTaking, ops::Told("stock_taking", [this] { return stock_->Take(); }));
+    ledger_loop_ = std::make_unique<ops::Periodic>(
+        kSequencing, ops::Told("ledger", [this] { return sequencer_->RunOnce(); }));
+    tally_loop_ = std::make_unique<ops::Periodic>(
+        kTallying, ops::Told("refusal_tally", [this] { return tally_->Write(); }));
+    metrics_.AddSource([this] { return ops::LedgerFigures(sequencer_->State()); });
     metrics_.AddSource([this] { return ops::HsmFigures(signers_->Counters()); });
     metrics_.AddSource([this] { return ops::StoreFigures(parts_.store->Counters()); });
     metrics_.AddSource([this] { return ops::PipelineFigures(pipeline_->Counters()); });
@@ -304,15 +333,19 @@ class Daemon::Impl {
   std::unique_ptr<lot::Catalog> catalog_;
   std::unique_ptr<authority::Authority> authority_;
   std::unique_ptr<rpc::RowCodes> codes_;
+  std::unique_ptr<ledger::Sequencer> sequencer_;
+  std::unique_ptr<ledger::RefusalTally> tally_;
+  std::unique_ptr<rpc::RefusalWatch> watch_;
   std::unique_ptr<rpc::FrontDesk> desk_;
   std::unique_ptr<rpc::IssuanceService> issuance_;
   std::unique_ptr<rpc::CatalogService> catalog_service_;
   std::unique_ptr<rpc::AuthorityService> authority_service_;
   std::unique_ptr<rpc::AuditService> audit_service_;
+  std::unique_ptr<rpc::LedgerService> ledger_service_;
   std::unique_ptr<rpc::BlockingPool> calls_;
   std::unique_ptr<rpc::RpcServer> server_;
   std::unique_ptr<ops::Health> health_;
-  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_;
+  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_, ledger_loop_, tally_loop_;
   std::unique_ptr<ops::StockTaking> stock_;
   std::unique_ptr<ops::HttpServer> http_;
   bool drained_ = false;

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "db/ledger_store.h"
 #include "db/store.h"
 #include "hsm/token.h"
 #include "server/ops/config.h"
@@ -17,6 +18,7 @@ namespace assay::app {
 // What tests may bring along; what is absent is opened from the configuration.
 struct DaemonParts {
   std::shared_ptr<db::Store> store;
+  std::shared_ptr<db::LedgerStore> ledger;
   std::shared_ptr<hsm::Token> token;
 };
 

@@ -92,6 +92,26 @@ std::vector<FigureFamily> HealthFigures(const Health& health) {
           std::move(parts)};
 }
 
+std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state) {
+  return {
+      Gauge("assay_ledger_leading", "1 where this replica sequences the ledger", state.leading),
+      Gauge("assay_ledger_entries", "Entries that have their place",
+            static_cast<double>(state.size)),
+      Gauge("assay_ledger_signed_entries", "Entries under a signed checkpoint",
+            static_cast<double>(state.signed_size)),
+      Gauge("assay_ledger_lag_seconds", "Age of the oldest entry without a checkpoint",
+            absl::ToDoubleSeconds(state.lag)),
+      Gauge("assay_ledger_checkpoint_seconds",
+            "When the newest checkpoint was signed, as Unix time", UnixSeconds(state.published_at)),
+      Gauge("assay_ledger_forked", "1 where the ledger contradicts what was signed",
+            state.fork.ok() ? 0 : 1),
+      {"assay_ledger_rounds_failed_total",
+       "Rounds of the sequencer that did not succeed",
+       FigureType::kCounter,
+       {{{}, static_cast<double>(state.failures)}}},
+  };
+}
+
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state) {
   return {{"assay_tls_not_after_seconds",
            "When a TLS certificate ends, as Unix time",

@@ -9,6 +9,7 @@
 #include "db/store.h"
 #include "hsm/signer_pool.h"
 #include "server/issue/pipeline.h"
+#include "server/ledger/sequencer.h"
 #include "server/ops/health.h"
 #include "server/ops/metrics.h"
 #include "server/rpc/tls.h"
@@ -19,6 +20,7 @@ std::vector<FigureFamily> HsmFigures(const hsm::SignerPoolCounters& counters);
 std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters);
 std::vector<FigureFamily> PipelineFigures(const issue::PipelineCounters& counters);
 std::vector<FigureFamily> HealthFigures(const Health& health);
+std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state);
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state);
 
 // Lots and PAIs, read from the store now and then, kept for the scrapes between. Thread-safe.

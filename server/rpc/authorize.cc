@@ -48,6 +48,12 @@ const Table& Rules() {
       {"assay.v1.AuditService/GetDevice", {Role::kAuditor}},
       {"assay.v1.AuditService/ListDevices", {Role::kAuditor}},
       {"assay.v1.AuditService/ExportManifest", {Role::kAuditor}},
+      {"assay.v1.LedgerService/GetCheckpoint", {}},
+      {"assay.v1.LedgerService/GetInclusionProof", {Role::kAuditor, Role::kOperator}},
+      {"assay.v1.LedgerService/GetConsistencyProof", {Role::kAuditor, Role::kOperator}},
+      {"assay.v1.LedgerService/GetReceipts", {Role::kAuditor, Role::kLine}},
+      {"assay.v1.LedgerService/ReadTile", {Role::kAuditor, Role::kOperator}},
+      {"assay.v1.LedgerService/ReadEntries", {Role::kAuditor}},
   };
   return rules;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/refusal.h"
 #include "server/rpc/authorize.h"
 #include "server/rpc/error_map.h"
 #include "server/rpc/identity.h"
@@ -31,6 +32,9 @@ grpc::Status Call::End(const absl::Status& status) {
   const auto took = std::chrono::steady_clock::now() - began_;
   const std::string_view outcome = OutcomeName(status);
   observer_->CallEnded(method_, outcome, took);
+  if (const auto refusal = RefusalOf(status)) {
+    observer_->CallRefused(caller_.uri, method_, refusal->reason);
+  }
   const auto micros =
       static_cast<int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(took).count());
   const LogLevel level =

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "base/deadline.h"
 #include "base/random.h"
+#include "base/refusal.h"
 #include "grpcpp/server_context.h"
 #include "server/access/grants.h"
 #include "server/rpc/call_deadline.h"
@@ -24,6 +25,10 @@ class CallObserver {
   // `method` is from a fixed list, `outcome` "OK" or a reason's name.
   virtual void CallEnded(std::string_view method, std::string_view outcome,
                          std::chrono::nanoseconds took) = 0;
+  // Told as well when the outcome is a refusal; `caller` is a URI, empty where there was none.
+  virtual void CallRefused(std::string_view caller, std::string_view method, Reason reason) {
+    static_cast<void>(caller), static_cast<void>(method), static_cast<void>(reason);
+  }
 };
 
 struct CallLimits {

@@ -12,7 +12,7 @@ namespace assay::rpc {
 const std::vector<std::string>& ServiceNames() {
   static const std::vector<std::string> names = {
       "assay.v1.IssuanceService", "assay.v1.CatalogService", "assay.v1.AuthorityService",
-      "assay.v1.AuditService"};
+      "assay.v1.AuditService", "assay.v1.LedgerService"};
   return names;
 }
 

@@ -1,0 +1,92 @@
+#include "server/ledger/archive.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
+#include "tlog/receipt.h"
+
+namespace assay::ledger {
+
+Archive::Archive(std::shared_ptr<db::LedgerStore> store)
+    : store_(std::move(store)), reader_(store_) {}
+
+absl::StatusOr<db::LedgerCheckpoint> Archive::CheckpointFor(uint64_t size) {
+  auto found = size == 0 ? store_->LatestCheckpoint() : store_->FirstCheckpointOf(size);
+  if (!found.ok()) return found.status();
+  if (found->has_value()) return **std::move(found);
+  return Refuse(Reason::LEDGER_PENDING,
+                size == 0 ? std::string("nothing is signed yet")
+                          : absl::StrCat("no checkpoint covers ", size, " entries yet"));
+}
+
+absl::StatusOr<uint64_t> Archive::PlacedEntries() {
+  const auto head = store_->ReadHead();
+  if (!head.ok()) return head.status();
+  return head->size;
+}
+
+absl::StatusOr<uint64_t> Archive::SizeWithin(uint64_t size) {
+  const auto newest = CheckpointFor(0);
+  if (!newest.ok()) return newest.status();
+  if (size <= newest->size) return size == 0 ? newest->size : size;
+  return RefuseField(Reason::LEDGER_UNKNOWN, "size", absl::StrCat(size),
+                     absl::StrCat("at most the signed ", newest->size));
+}
+
+absl::StatusOr<Archive::Proof> Archive::Inclusion(uint64_t index, uint64_t size) {
+  const auto within = SizeWithin(size);
+  if (!within.ok()) return within.status();
+  tlog::Prover prover(reader_, *within);
+  auto path = prover.Inclusion(index);
+  if (!path.ok()) return path.status();
+  const auto leaf = prover.Leaf(index);
+  if (!leaf.ok()) return leaf.status();
+  return Proof{*std::move(path), *leaf, *within};
+}
+
+absl::StatusOr<Archive::Proof> Archive::Consistency(uint64_t old_size, uint64_t size) {
+  const auto within = SizeWithin(size);
+  if (!within.ok()) return within.status();
+  auto path = tlog::Prover(reader_, *within).Consistency(old_size);
+  if (!path.ok()) return path.status();
+  return Proof{*std::move(path), {}, *within};
+}
+
+absl::StatusOr<std::vector<MadeReceipt>> Archive::ReceiptsOf(const std::string& device_id) {
+  // Places first: a checkpoint read later covers at least what it covered then.
+  const auto places = store_->FindDeviceEntries(device_id);
+  if (!places.ok()) return places.status();
+  const auto newest = CheckpointFor(0);
+  if (!newest.ok()) return newest.status();
+  tlog::Prover prover(reader_, newest->size);
+  std::vector<MadeReceipt> receipts;
+  for (const uint64_t index : *places) {
+    if (index >= newest->size) break;
+    auto path = prover.Inclusion(index);
+    if (!path.ok()) return path.status();
+    auto leaves = store_->ReadLeaves(index, 1);
+    if (!leaves.ok()) return leaves.status();
+    const auto hash = prover.Leaf(index);
+    if (!hash.ok()) return hash.status();
+    if (leaves->empty() || tlog::LeafHash(AsBytes((*leaves)[0])) != *hash) {
+      return Refuse(Reason::LEDGER_FORKED,
+                    absl::StrCat("entry ", index, " was changed, moved or taken away"));
+    }
+    MadeReceipt made{index, std::move((*leaves)[0]), {}};
+    made.text =
+        tlog::WriteReceipt({ToBytes(AsBytes(made.entry)), index, *std::move(path), newest->note});
+    receipts.push_back(std::move(made));
+  }
+  if (!receipts.empty()) return receipts;
+  return RefuseFor(Reason::LEDGER_PENDING, "the device's entry is not under a checkpoint yet",
+                   std::chrono::milliseconds(500));
+}
+
+absl::StatusOr<Bytes> Archive::ReadTile(tlog::TileId tile, uint64_t width) {
+  return reader_.ReadTile(tile, width);
+}
+
+absl::StatusOr<std::vector<std::string>> Archive::ReadEntries(uint64_t first, int count) {
+  return store_->ReadLeaves(first, count);
+}
+
+}  // namespace assay::ledger
