@@ -78,7 +78,17 @@ Connector::handle Connector::do_startconnect(handle original) {
 }
 
 Session::Session(const PgOptions& options) : connection_base(connector_), connector_(options) {
-  init();
+  try {
+    init();
+    Prepare(options);
+  } catch (...) {
+    // libpqxx closes in its destructor, which does not run for an object that was never made.
+    close();
+    throw;
+  }
+}
+
+void Session::Prepare(const PgOptions& options) {
   // Repairs are ours: a connection libpqxx reopened by itself would have lost its settings and
   // statements.
   inhibit_reactivation(true);

@@ -58,6 +58,8 @@ class Session final : public pqxx::connection_base {
   bool warned = false;
 
  private:
+  // Gives a new connection the settings every call relies on.
+  void Prepare(const PgOptions& options);
   void Check(PGresult* result);
 
   Connector connector_;
