@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   static_cast<void>(plugins);
 
   std::unique_ptr<RpcServer> made(new RpcServer());
+  made->credentials_ = options.credentials;
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen, options.credentials, &made->port_);
   for (grpc::Service* service : services) builder.RegisterService(service);
