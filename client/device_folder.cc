@@ -45,7 +45,8 @@ absl::Status AddImages(FileList& files, const v1::Identity& identity) {
                       AsBytes(absl::StrCat(ToHex(AsBytes(image.sha256())), "  ", image.name(), ".bin\n")));
       continue;
     }
-    files.Add(image.name() + ".bin", AsBytes(image.content()), image.secret());
+    // Private also without a device key: the passcode can be searched from the verifier inside.
+    files.AddPrivate(image.name() + ".bin", AsBytes(image.content()));
     if (!image.signature().empty()) {
       files.AddPublic(image.name() + ".bin.cms", AsBytes(image.signature()));
     }

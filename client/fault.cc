@@ -106,6 +106,7 @@ std::string FaultLine(const absl::Status& status) {
   }
   const auto refusal = RefusalOf(status);
   if (!refusal) {
+    if (absl::IsCancelled(status)) return line;
     if (absl::IsUnavailable(status)) return absl::StrCat(line, " [server unreachable; retry later]");
     return absl::StrCat(line, " [", absl::StatusCodeToString(status.code()), "]");
   }

@@ -294,9 +294,10 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   if (shown.sealed_before > 0) {
     context.Remark(absl::StrCat(shown.sealed_before, " of them had been sealed before and were fetched again"));
   }
-  if (interrupted && status.ok()) {
-    context.Remark("stopped; run the same command again to go on");
-  } else if (status.ok()) {
+  if (interrupted && status.ok() && !run->missing().empty()) {
+    return absl::CancelledError("stopped; run the same command again to go on");
+  }
+  if (status.ok()) {
     context.Remark(absl::StrCat("devices in ", folder, ", list in ", folder, "/manifest.csv"));
   }
   return status;

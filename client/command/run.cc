@@ -19,8 +19,10 @@ int RunCommandLine(const std::vector<std::string>& arguments) {
   const absl::Status status = parsed.action(context);
   const ExitCode code = ExitCodeOf(status);
   if (code != ExitCode::kOk) {
-    std::fprintf(stderr, "assay: %s: %s\n", code == ExitCode::kUnreachable ? "unreachable" : "refused",
-                 FaultLine(status).c_str());
+    const char* const what = absl::IsCancelled(status)            ? "ended"
+                             : code == ExitCode::kUnreachable ? "unreachable"
+                                                              : "refused";
+    std::fprintf(stderr, "assay: %s: %s\n", what, FaultLine(status).c_str());
   }
   return static_cast<int>(code);
 }

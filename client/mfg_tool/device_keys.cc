@@ -28,7 +28,7 @@ const v1::ImageFile* Find(const v1::Identity& identity, absl::string_view name) 
 // The 64-byte XTS key of an encrypted factory image.
 absl::StatusOr<SecretBytes> OpeningKey(const v1::Identity& identity, v1::NvsEncryption encryption) {
   const bool hmac = encryption == v1::NVS_ENCRYPTION_HMAC;
-  const v1::ImageFile* const keys = Find(identity, hmac ? "hmac_key" : "nvs_keys");
+  const v1::ImageFile* const keys = Find(identity, hmac ? "hmac_efuse_key" : "nvs_keys");
   if (keys == nullptr || keys->withheld()) {
     return RefuseField(Reason::ROLE_MISSING, "images", "",
                        "the image is encrypted and its keys are given to the role keys only");

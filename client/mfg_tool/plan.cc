@@ -1,6 +1,7 @@
 #include "client/mfg_tool/plan.h"
 
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -70,7 +71,9 @@ absl::Status CheckPairs(const MfgToolOptions& options) {
     return Contradicts(options.dac_cert ? "--dac-cert" : "--dac-key",
                        "--dac-cert and --dac-key are given together");
   }
-  if (options.dac_cert && !options.pai) return Contradicts("--dac-cert", "needs --pai");
+  if (options.dac_cert && !(options.pai && options.cert)) {
+    return Contradicts("--dac-cert", "needs --pai and, with -c, the PAI that signed it");
+  }
   if (options.cert && !options.pai) return Contradicts("--cert", "says which PAI --pai means; give --pai");
   if (options.rd_id_uid && !options.enable_rotating_device_id) {
     return Contradicts("--rd-id-uid", "needs --enable-rotating-device-id");
@@ -380,6 +383,8 @@ absl::Status ReadFiles(const MfgToolOptions& options, MfgToolPlan& plan) {
   plan.given_dac.emplace();
   plan.given_dac->set_certificate(*std::move(certificate));
   plan.given_dac->set_private_key(ToText(key->view()));
+  // This PAI need not be one of the HSM's.
+  plan.given_dac->set_pai(std::exchange(plan.pai_certificate, {}));
   return absl::OkStatus();
 }
 

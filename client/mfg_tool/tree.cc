@@ -60,6 +60,7 @@ std::string ImageFileName(const std::string& unit, const std::string& image) {
   if (image == "factory") return unit + "-partition.bin";
   if (image == "nvs_keys") return unit + "-keys-partition.bin";
   if (image == "esp_secure_cert") return unit + "_esp_secure_cert.bin";
+  if (image == "hmac_efuse_key") return unit + "-hmac-key.bin";
   std::string name = image;
   std::replace(name.begin(), name.end(), '_', '-');
   return absl::StrCat(unit, "-", name, ".bin");
@@ -145,8 +146,8 @@ absl::Status MfgToolTree::WriteImages(const std::string& folder, const std::stri
     if (image.name() == "esp_secure_cert" && !options_.write_secure_cert) continue;
     const std::string file = ImageFileName(name, image.name());
     ASSAY_RETURN_IF_ERROR(CheckFileName(file));
-    ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, file), AsBytes(image.content()),
-                                    image.secret() ? kPrivateFile : kPublicFile));
+    // Private also without a device key: the passcode can be searched from the verifier inside.
+    ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, file), AsBytes(image.content()), kPrivateFile));
     if (image.signature().empty()) continue;
     ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, absl::StrCat("internal/", file, ".cms")),
                                     AsBytes(image.signature()), kPublicFile));
@@ -181,17 +182,23 @@ absl::Status MfgToolTree::WriteInternal(const std::string& folder, const v1::Ide
   }
   if (identity.dac().empty()) return absl::OkStatus();
   ASSAY_RETURN_IF_ERROR(write("DAC_cert.der", AsBytes(identity.dac()), kPublicFile));
-  ASSAY_RETURN_IF_ERROR(write("DAC_cert.pem",
-                              AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.dac()))), kPublicFile));
+  // A DAC made elsewhere is left in DER and raw form only, as by mfg_tool.
+  const bool given = spec_.dac().attestation() == v1::ATTESTATION_GIVEN;
+  if (!given) {
+    ASSAY_RETURN_IF_ERROR(write("DAC_cert.pem", AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.dac()))),
+                                kPublicFile));
+  }
   ASSAY_RETURN_IF_ERROR(write("PAI_cert.der", AsBytes(identity.pai()), kPublicFile));
   ASSAY_RETURN_IF_ERROR(write("DAC_public_key.bin", content.dac_public_key, kPublicFile));
   if (content.dac_key.empty()) return absl::OkStatus();
   const auto sec1 = image::EncodeSec1Key(content.dac_key.view(), content.dac_public_key);
   if (!sec1.ok()) return sec1.status();
-  std::string pem = matter::ToPem("EC PRIVATE KEY", sec1->view());
-  const absl::Status written = write("DAC_key.pem", AsBytes(pem), kPrivateFile);
-  WipeText(pem);
-  ASSAY_RETURN_IF_ERROR(written);
+  if (!given) {
+    std::string pem = matter::ToPem("EC PRIVATE KEY", sec1->view());
+    const absl::Status written = write("DAC_key.pem", AsBytes(pem), kPrivateFile);
+    WipeText(pem);
+    ASSAY_RETURN_IF_ERROR(written);
+  }
   ASSAY_RETURN_IF_ERROR(write("DAC_key.der", sec1->view(), kPrivateFile));
   return write("DAC_private_key.bin", content.dac_key.view(), kPrivateFile);
 }
