@@ -25,18 +25,19 @@ struct Doomed {
 };
 
 Doomed DoomedAt(const Rows& rows, int i) {
-  Doomed device{rows.Int(i, 0),
-                rows.Int(i, 1),
-                rows.Int(i, 2),
-                rows.Text(i, 3),
-                rows.Blob(i, 4),
-                rows.Text(i, 5),
-                rows.Int(i, 6) == kRevoked};
-  // The list's form: no leading zeros.
-  const auto first =
-      std::ranges::find_if(device.dac_serial, [](uint8_t byte) { return byte != 0; });
-  device.dac_serial.erase(device.dac_serial.begin(), first);
-  return device;
+  return {rows.Int(i, 0),
+          rows.Int(i, 1),
+          rows.Int(i, 2),
+          rows.Text(i, 3),
+          rows.Blob(i, 4),
+          rows.Text(i, 5),
+          rows.Int(i, 6) == kRevoked};
+}
+
+// The lists' form: no leading zeros.
+ByteView Magnitude(ByteView serial) {
+  while (serial.size() > 1 && serial[0] == 0) serial = serial.subspan(1);
+  return serial;
 }
 
 struct Entry {
@@ -53,7 +54,7 @@ uint64_t AddEntries(Transaction& transaction, const std::string& issuer,
   std::vector<ByteView> serials;
   std::vector<std::string_view> subjects;
   for (const Entry& entry : entries) {
-    serials.push_back(entry.serial);
+    serials.push_back(Magnitude(entry.serial));
     subjects.push_back(entry.subject);
   }
   const int added = transaction

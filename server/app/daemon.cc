@@ -11,10 +11,12 @@
 #include "base/refusal.h"
 #include "db/pg/ledger_store.h"
 #include "db/pg/pg_store.h"
+#include "db/pg/revocation_store.h"
 #include "hsm/p256.h"
 #include "hsm/signer_pool.h"
 #include "matter/certificate.h"
 #include "server/app/open.h"
+#include "server/app/revocation_part.h"
 #include "server/app/version.h"
 #include "server/authority/authority.h"
 #include "server/ledger/refusal_tally.h"
@@ -111,6 +113,7 @@ class Daemon::Impl {
   ~Impl() {
     if (!drained_) Stop(std::chrono::milliseconds(0));
     http_.reset();
+    if (revocation_ != nullptr) revocation_->Stop();
     metrics_.ForgetSources();
     stock_loop_.reset();
     tally_loop_.reset();
@@ -131,6 +134,7 @@ class Daemon::Impl {
     ASSAY_RETURN_IF_ERROR(MakeServices());
     ASSAY_RETURN_IF_ERROR(Listen());
     StartLoops();
+    ASSAY_RETURN_IF_ERROR(revocation_->Start());
     return StartHttp();
   }
 
@@ -161,6 +165,7 @@ class Daemon::Impl {
 
   const ops::Config& config() const { return config_; }
   rpc::RpcServer& server() { return *server_; }
+  int crl_port() const { return revocation_->port(); }
   ops::HttpServer* http() { return http_.get(); }
   ops::Health& health() { return *health_; }
   const ops::Metrics& metrics() const { return metrics_; }
@@ -171,6 +176,9 @@ class Daemon::Impl {
     if (parts_.store == nullptr) parts_.store = pg::OpenStore(StoreOptions(config_.database));
     if (parts_.ledger == nullptr) {
       parts_.ledger = pg::OpenLedgerStore(StoreOptions(config_.database));
+    }
+    if (parts_.revocations == nullptr) {
+      parts_.revocations = pg::OpenRevocationStore(StoreOptions(config_.database));
     }
     if (parts_.token == nullptr) {
       auto token = OpenToken(config_.hsm, [this](const pkcs11::Pkcs11Fault& fault) {
@@ -205,6 +213,10 @@ class Daemon::Impl {
     pipeline_ =
         std::make_unique<issue::Pipeline>(parts_.store, parts_.token, signers_, random_, clock_,
                                           metrics_, PipelinePart(config_, instance_id_));
+    auto revocation = RevocationPart::Make(config_, parts_.store, parts_.revocations, parts_.token,
+                                           signers_, *signers, random_, clock_);
+    if (!revocation.ok()) return revocation.status();
+    revocation_ = *std::move(revocation);
     lot::CatalogOptions catalog;
     catalog.production = config_.production;
     catalog.wrapping_key = config_.hsm.wrapping_key;
@@ -226,11 +238,13 @@ class Daemon::Impl {
     desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, *watch_, config_.limits.calls);
     calls_ = std::make_unique<rpc::BlockingPool>(config_.limits.call_threads,
                                                  static_cast<size_t>(config_.limits.call_queue));
-    issuance_ = std::make_unique<rpc::IssuanceService>(*desk_, rpc::IssuanceCalls::To(*pipeline_));
+    issuance_ = std::make_unique<rpc::IssuanceService>(*desk_, rpc::IssuanceCalls::To(*pipeline_),
+                                                       calls_.get(), &revocation_->verification());
     catalog_service_ = std::make_unique<rpc::CatalogService>(
         *desk_, *calls_, *catalog_,
         rpc::ServerFacts{kVersion, config_.production, config_.hsm.image_certificate});
-    authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_);
+    authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_,
+                                                                 revocation_->revocation());
     audit_service_ = std::make_unique<rpc::AuditService>(
         *desk_, *calls_, parts_.store, rpc::PageTokens(PageTokenKey(*tls_->State())),
         [this](const db::ManifestRow& stored, v1::ManifestRow& row) {
@@ -294,6 +308,7 @@ class Daemon::Impl {
     tally_loop_ = std::make_unique<ops::Periodic>(
         kTallying, ops::Told("refusal_tally", [this] { return tally_->Write(); }));
     metrics_.AddSource([this] { return ops::LedgerFigures(sequencer_->State()); });
+    metrics_.AddSource([this] { return revocation_->Figures(); });
     metrics_.AddSource([this] { return ops::HsmFigures(signers_->Counters()); });
     metrics_.AddSource([this] { return ops::StoreFigures(parts_.store->Counters()); });
     metrics_.AddSource([this] { return ops::PipelineFigures(pipeline_->Counters()); });
@@ -332,6 +347,7 @@ class Daemon::Impl {
   std::unique_ptr<issue::Pipeline> pipeline_;
   std::unique_ptr<lot::Catalog> catalog_;
   std::unique_ptr<authority::Authority> authority_;
+  std::unique_ptr<RevocationPart> revocation_;
   std::unique_ptr<rpc::RowCodes> codes_;
   std::unique_ptr<ledger::Sequencer> sequencer_;
   std::unique_ptr<ledger::RefusalTally> tally_;
@@ -363,6 +379,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const ops::Config& config,
 
 int Daemon::port() const { return impl_->server().port(); }
 int Daemon::http_port() const { return impl_->http() == nullptr ? 0 : impl_->http()->port(); }
+int Daemon::crl_port() const { return impl_->crl_port(); }
 bool Daemon::Ready() const { return impl_->health().Ready(); }
 std::string Daemon::MetricsText() const { return impl_->metrics().Text(); }
 bool Daemon::AwaitReady(bool ready, std::chrono::milliseconds longest) {

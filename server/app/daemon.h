@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "db/ledger_store.h"
+#include "db/revocation_store.h"
 #include "db/store.h"
 #include "hsm/token.h"
 #include "server/ops/config.h"
@@ -18,6 +19,7 @@ namespace assay::app {
 // What tests may bring along; what is absent is opened from the configuration.
 struct DaemonParts {
   std::shared_ptr<db::Store> store;
+  std::shared_ptr<db::RevocationStore> revocations;
   std::shared_ptr<db::LedgerStore> ledger;
   std::shared_ptr<hsm::Token> token;
 };
@@ -35,6 +37,7 @@ class Daemon {
 
   int port() const;
   int http_port() const;  // 0 when off
+  int crl_port() const;   // 0 when off
   bool Ready() const;
   std::string MetricsText() const;
   // Waits until Ready() is `ready`; false after `longest`.

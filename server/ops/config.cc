@@ -38,6 +38,7 @@ class ConfigFile {
     ReadGrants(top);
     ReadTrust(top.Sub("trust", false));
     ReadSandbox(top);
+    ReadRevocation(top.Sub("revocation", false));
     ReadLimits(top.Sub("limits", false));
     ReadLog(top.Sub("log", false));
     top.Finish();
@@ -76,6 +77,26 @@ class ConfigFile {
     if (config_.metrics_listen != "off" && config_.metrics_listen.find(':') == std::string::npos) {
       section.Complain("listen", "must be host:port, or off");
     }
+    section.Finish();
+  }
+
+  void ReadRevocation(Section section) {
+    RevocationConfig& revocation = config_.revocation;
+    revocation.base_url = section.Text("base_url", "");
+    while (revocation.base_url.ends_with('/')) revocation.base_url.pop_back();
+    if (!revocation.base_url.empty() && !revocation.base_url.starts_with("http://") &&
+        !revocation.base_url.starts_with("https://")) {
+      section.Complain("base_url", "must begin with http:// or https://");
+    }
+    if (revocation.base_url.size() > 180) {
+      section.Complain("base_url", "must leave room in the ledger's 256 bytes: 180 at most");
+    }
+    revocation.listen = section.Text("listen", revocation.listen);
+    if (revocation.listen != "off" && revocation.listen.find(':') == std::string::npos) {
+      section.Complain("listen", "must be host:port, or off");
+    }
+    revocation.next_update_days =
+        static_cast<int>(section.Integer("next_update_days", revocation.next_update_days, 1, 90));
     section.Finish();
   }
 

@@ -51,6 +51,13 @@ struct SandboxConfig {
   Bytes cd_certificate;  // DER
 };
 
+struct RevocationConfig {
+  // Where the world finds <base_url>/crl/<issuer>/<part>.crl; empty: the lists name no URL.
+  std::string base_url;
+  std::string listen = "off";  // where this replica serves them, over plain HTTP
+  int next_update_days = 7;    // signed anew after half of it
+};
+
 struct LimitsConfig {
   int max_in_flight = 1024;
   int crypto_threads = 2;
@@ -76,6 +83,7 @@ struct Config {
   std::vector<access::Grant> grants;
   TrustConfig trust;
   SandboxConfig sandbox;  // used in sandbox mode only
+  RevocationConfig revocation;
   LimitsConfig limits;
   LogLevel log_level = LogLevel::kInfo;
   // The parts that only a restart changes, as text, for Reload to compare.

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/refusal.h"
 #include "server/lot/act.h"
+#include "server/revoke/crl_texts.h"
 
 namespace assay::revoke {
 namespace {
@@ -68,10 +69,11 @@ absl::Status MayRead(const access::Caller& caller) {
 
 Revocation::Revocation(std::shared_ptr<db::Store> store,
                        std::shared_ptr<db::RevocationStore> revocations, CrlPress& press,
-                       SecondPerson second_person)
+                       const Clock& clock, SecondPerson second_person)
     : store_(std::move(store)),
       revocations_(std::move(revocations)),
       press_(press),
+      clock_(clock),
       second_person_(std::move(second_person)) {}
 
 absl::Status Revocation::Allow(const access::Caller& caller, const db::Act& act) const {
@@ -243,6 +245,26 @@ absl::StatusOr<v1::ListCrlIssuersResponse> Revocation::ListCrlIssuers(
     if (!described.ok()) return described.status();
     *response.add_issuers() = *std::move(described);
   }
+  return response;
+}
+
+absl::StatusOr<v1::GetRevocationSetResponse> Revocation::GetRevocationSet(
+    const access::Caller& caller) {
+  ASSAY_RETURN_IF_ERROR(MayRead(caller));
+  auto json = RevocationSetJson(press_, *revocations_, clock_);
+  if (!json.ok()) return json.status();
+  v1::GetRevocationSetResponse response;
+  response.set_json(*std::move(json));
+  return response;
+}
+
+absl::StatusOr<v1::GetDistributionPointsResponse> Revocation::GetDistributionPoints(
+    const access::Caller& caller, const v1::GetDistributionPointsRequest& request) {
+  ASSAY_RETURN_IF_ERROR(MayRead(caller));
+  const auto points = DistributionPoints(press_, *revocations_, request.issuer());
+  if (!points.ok()) return points.status();
+  v1::GetDistributionPointsResponse response;
+  for (const v1::DistributionPoint& point : *points) *response.add_points() = point;
   return response;
 }
 

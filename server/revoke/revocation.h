@@ -21,9 +21,9 @@ using SecondPerson = std::function<absl::Status(const access::Caller&, const db:
 // operator. Thread-safe; calls block on the store and the HSM.
 class Revocation {
  public:
-  // `press` must outlive the object.
+  // `press` and `clock` must outlive the object.
   Revocation(std::shared_ptr<db::Store> store, std::shared_ptr<db::RevocationStore> revocations,
-             CrlPress& press, SecondPerson second_person = {});
+             CrlPress& press, const Clock& clock, SecondPerson second_person = {});
 
   // DEVICE_UNKNOWN. The sealed identity is wiped; a confirmed or scrapped unit is revoked too.
   absl::StatusOr<v1::RevokeResponse> RevokeDevice(const access::Caller& caller,
@@ -41,6 +41,10 @@ class Revocation {
   // Reading is the auditor's too; a fresh list is an operator's to ask for.
   absl::StatusOr<v1::Crl> GetCrl(const access::Caller& caller, const v1::GetCrlRequest& request);
   absl::StatusOr<v1::ListCrlIssuersResponse> ListCrlIssuers(const access::Caller& caller);
+  // As crl_texts.h tells.
+  absl::StatusOr<v1::GetRevocationSetResponse> GetRevocationSet(const access::Caller& caller);
+  absl::StatusOr<v1::GetDistributionPointsResponse> GetDistributionPoints(
+      const access::Caller& caller, const v1::GetDistributionPointsRequest& request);
 
   // What housekeeping does every minute: revokes what revoked lots have sealed since, signs the
   // lists that are due.
@@ -54,6 +58,7 @@ class Revocation {
   const std::shared_ptr<db::Store> store_;
   const std::shared_ptr<db::RevocationStore> revocations_;
   CrlPress& press_;
+  const Clock& clock_;
   const SecondPerson second_person_;
 };
 

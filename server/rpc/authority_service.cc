@@ -5,8 +5,8 @@
 namespace assay::rpc {
 
 AuthorityService::AuthorityService(const FrontDesk& desk, BlockingPool& pool,
-                                   authority::Authority& authority)
-    : desk_(desk), pool_(pool), authority_(authority) {}
+                                   authority::Authority& authority, revoke::Revocation& revocation)
+    : desk_(desk), pool_(pool), authority_(authority), revocation_(revocation) {}
 
 grpc::ServerUnaryReactor* AuthorityService::CreatePai(grpc::CallbackServerContext* context,
                                                       const v1::CreatePaiRequest* request,
@@ -72,6 +72,73 @@ grpc::ServerUnaryReactor* AuthorityService::SignSandboxDeclaration(
   return ServeBlocking(desk_, pool_, context, "assay.v1.AuthorityService/SignSandboxDeclaration",
                        "", response, [this, request](const Call& call) {
                          return authority_.SignSandboxDeclaration(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::RevokeDevice(grpc::CallbackServerContext* context,
+                                                         const v1::RevokeDeviceRequest* request,
+                                                         v1::RevokeResponse* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.AuthorityService/RevokeDevice", "",
+                       response, [this, request](const Call& call) {
+                         return revocation_.RevokeDevice(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::RevokeLot(grpc::CallbackServerContext* context,
+                                                      const v1::RevokeLotRequest* request,
+                                                      v1::RevokeResponse* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuthorityService/RevokeLot", request->name(), response,
+      [this, request](const Call& call) { return revocation_.RevokeLot(call.caller(), *request); });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::RevokePai(grpc::CallbackServerContext* context,
+                                                      const v1::RevokePaiRequest* request,
+                                                      v1::RevokeResponse* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuthorityService/RevokePai", "", response,
+      [this, request](const Call& call) { return revocation_.RevokePai(call.caller(), *request); });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::DelegateCrl(grpc::CallbackServerContext* context,
+                                                        const v1::DelegateCrlRequest* request,
+                                                        v1::CrlIssuer* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.AuthorityService/DelegateCrl", "", response,
+                       [this, request](const Call& call) {
+                         return revocation_.DelegateCrl(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::GetCrl(grpc::CallbackServerContext* context,
+                                                   const v1::GetCrlRequest* request,
+                                                   v1::Crl* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuthorityService/GetCrl", "", response,
+      [this, request](const Call& call) { return revocation_.GetCrl(call.caller(), *request); });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::ListCrlIssuers(grpc::CallbackServerContext* context,
+                                                           const v1::ListCrlIssuersRequest*,
+                                                           v1::ListCrlIssuersResponse* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuthorityService/ListCrlIssuers", "", response,
+      [this](const Call& call) { return revocation_.ListCrlIssuers(call.caller()); });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::GetRevocationSet(
+    grpc::CallbackServerContext* context, const v1::GetRevocationSetRequest*,
+    v1::GetRevocationSetResponse* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.AuthorityService/GetRevocationSet", "", response,
+      [this](const Call& call) { return revocation_.GetRevocationSet(call.caller()); });
+}
+
+grpc::ServerUnaryReactor* AuthorityService::GetDistributionPoints(
+    grpc::CallbackServerContext* context, const v1::GetDistributionPointsRequest* request,
+    v1::GetDistributionPointsResponse* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.AuthorityService/GetDistributionPoints", "",
+                       response, [this, request](const Call& call) {
+                         return revocation_.GetDistributionPoints(call.caller(), *request);
                        });
 }
 

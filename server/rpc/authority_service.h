@@ -1,8 +1,9 @@
-// assay.v1.AuthorityService over authority::Authority.
+// assay.v1.AuthorityService over authority::Authority and revoke::Revocation.
 #pragma once
 
 #include "assay/v1/authority.grpc.pb.h"
 #include "server/authority/authority.h"
+#include "server/revoke/revocation.h"
 #include "server/rpc/blocking_pool.h"
 #include "server/rpc/front_desk.h"
 
@@ -10,7 +11,8 @@ namespace assay::rpc {
 
 class AuthorityService final : public v1::AuthorityService::CallbackService {
  public:
-  AuthorityService(const FrontDesk& desk, BlockingPool& pool, authority::Authority& authority);
+  AuthorityService(const FrontDesk& desk, BlockingPool& pool, authority::Authority& authority,
+                   revoke::Revocation& revocation);
 
   grpc::ServerUnaryReactor* CreatePai(grpc::CallbackServerContext* context,
                                       const v1::CreatePaiRequest* request,
@@ -36,10 +38,35 @@ class AuthorityService final : public v1::AuthorityService::CallbackService {
       grpc::CallbackServerContext* context, const v1::SignSandboxDeclarationRequest* request,
       v1::SignSandboxDeclarationResponse* response) override;
 
+  grpc::ServerUnaryReactor* RevokeDevice(grpc::CallbackServerContext* context,
+                                         const v1::RevokeDeviceRequest* request,
+                                         v1::RevokeResponse* response) override;
+  grpc::ServerUnaryReactor* RevokeLot(grpc::CallbackServerContext* context,
+                                      const v1::RevokeLotRequest* request,
+                                      v1::RevokeResponse* response) override;
+  grpc::ServerUnaryReactor* RevokePai(grpc::CallbackServerContext* context,
+                                      const v1::RevokePaiRequest* request,
+                                      v1::RevokeResponse* response) override;
+  grpc::ServerUnaryReactor* DelegateCrl(grpc::CallbackServerContext* context,
+                                        const v1::DelegateCrlRequest* request,
+                                        v1::CrlIssuer* response) override;
+  grpc::ServerUnaryReactor* GetCrl(grpc::CallbackServerContext* context,
+                                   const v1::GetCrlRequest* request, v1::Crl* response) override;
+  grpc::ServerUnaryReactor* ListCrlIssuers(grpc::CallbackServerContext* context,
+                                           const v1::ListCrlIssuersRequest* request,
+                                           v1::ListCrlIssuersResponse* response) override;
+  grpc::ServerUnaryReactor* GetRevocationSet(grpc::CallbackServerContext* context,
+                                             const v1::GetRevocationSetRequest* request,
+                                             v1::GetRevocationSetResponse* response) override;
+  grpc::ServerUnaryReactor* GetDistributionPoints(
+      grpc::CallbackServerContext* context, const v1::GetDistributionPointsRequest* request,
+      v1::GetDistributionPointsResponse* response) override;
+
  private:
   const FrontDesk& desk_;
   BlockingPool& pool_;
   authority::Authority& authority_;
+  revoke::Revocation& revocation_;
 };
 
 }  // namespace assay::rpc

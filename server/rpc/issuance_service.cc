@@ -4,6 +4,7 @@
 
 #include "base/refusal.h"
 #include "server/rpc/issue_stream.h"
+#include "server/rpc/unary.h"
 
 namespace assay::rpc {
 
@@ -24,8 +25,9 @@ IssuanceCalls IssuanceCalls::To(issue::Pipeline& pipeline) {
   };
 }
 
-IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls)
-    : desk_(desk), calls_(std::move(calls)) {}
+IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls, BlockingPool* pool,
+                                 revoke::Verification* verification)
+    : desk_(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {}
 
 IssuanceService::~IssuanceService() = default;
 
@@ -71,6 +73,27 @@ grpc::ServerUnaryReactor* IssuanceService::Confirm(grpc::CallbackServerContext* 
                                                    v1::ConfirmResponse* response) {
   return Hand(desk_, context, "assay.v1.IssuanceService/Confirm", *request, response,
               calls_.confirm);
+}
+
+grpc::ServerUnaryReactor* IssuanceService::BeginVerification(
+    grpc::CallbackServerContext* context, const v1::BeginVerificationRequest* request,
+    v1::BeginVerificationResponse* response) {
+  if (verification_ == nullptr) {
+    return v1::IssuanceService::CallbackService::BeginVerification(context, request, response);
+  }
+  return ServeBlocking(desk_, *pool_, context, "assay.v1.IssuanceService/BeginVerification",
+                       request->lot(), response, [this, request](const Call& call) {
+                         return verification_->Begin(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* IssuanceService::VerifyDevice(grpc::CallbackServerContext* context,
+                                                        const v1::VerifyDeviceRequest* request,
+                                                        v1::VerifyDeviceResponse* response) {
+  if (verification_ == nullptr) return v1::IssuanceService::CallbackService::VerifyDevice(context, request, response);
+  return ServeBlocking(
+      desk_, *pool_, context, "assay.v1.IssuanceService/VerifyDevice", "", response,
+      [this, request](const Call& call) { return verification_->Finish(call.caller(), *request); });
 }
 
 grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse>* IssuanceService::IssueStream(

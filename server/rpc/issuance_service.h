@@ -1,4 +1,4 @@
-// assay.v1.IssuanceService over the pipeline.
+// assay.v1.IssuanceService over the pipeline and the check at the end of the line.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,8 @@
 
 #include "assay/v1/issuance.grpc.pb.h"
 #include "server/issue/pipeline.h"
+#include "server/revoke/verification.h"
+#include "server/rpc/blocking_pool.h"
 #include "server/rpc/front_desk.h"
 
 namespace assay::rpc {
@@ -30,7 +32,10 @@ struct IssuanceCalls {
 // Never blocks a gRPC thread. Outlives the server that serves it.
 class IssuanceService final : public v1::IssuanceService::CallbackService {
  public:
-  IssuanceService(const FrontDesk& desk, IssuanceCalls calls);
+  // Without a verification those two calls are UNIMPLEMENTED; with one, it and the pool that runs
+  // it outlive the service.
+  IssuanceService(const FrontDesk& desk, IssuanceCalls calls, BlockingPool* pool = nullptr,
+                  revoke::Verification* verification = nullptr);
   ~IssuanceService() override;
 
   grpc::ServerUnaryReactor* Issue(grpc::CallbackServerContext* context,
@@ -44,6 +49,12 @@ class IssuanceService final : public v1::IssuanceService::CallbackService {
   grpc::ServerUnaryReactor* Confirm(grpc::CallbackServerContext* context,
                                     const v1::ConfirmRequest* request,
                                     v1::ConfirmResponse* response) override;
+  grpc::ServerUnaryReactor* BeginVerification(grpc::CallbackServerContext* context,
+                                              const v1::BeginVerificationRequest* request,
+                                              v1::BeginVerificationResponse* response) override;
+  grpc::ServerUnaryReactor* VerifyDevice(grpc::CallbackServerContext* context,
+                                         const v1::VerifyDeviceRequest* request,
+                                         v1::VerifyDeviceResponse* response) override;
 
   // Streams read no further, answer what they have read, and end with DRAINING. New streams too.
   void Drain();
@@ -51,6 +62,8 @@ class IssuanceService final : public v1::IssuanceService::CallbackService {
  private:
   const FrontDesk& desk_;
   const IssuanceCalls calls_;
+  BlockingPool* const pool_;
+  revoke::Verification* const verification_;
   std::mutex mutex_;
   bool draining_ = false;
   std::set<class IssueStream*> streams_;
