@@ -98,7 +98,7 @@ Office::Office() {
   config_ = *std::move(config);
   Insist(StartAgain(), "daemon");
   AwaitReady();
-  MakePai();
+  MakePai("pai-fff1", 0xFFF1);
 }
 
 Office::~Office() {
@@ -178,22 +178,23 @@ void Office::AwaitReady(bool ready) {
   std::abort();
 }
 
-void Office::MakePai() {
+v1::Pai Office::MakePai(const std::string& name, uint32_t vendor_id) {
   const auto stub = v1::AuthorityService::NewStub(ChannelAs(kOperator));
   v1::Pai pai;
   v1::CreatePaiRequest create;
   create.set_request_id(NextId());
-  create.set_name("pai-fff1");
-  create.set_vendor_id(0xFFF1);
+  create.set_name(name);
+  create.set_vendor_id(vendor_id);
   Insist(stub->CreatePai(Context().get(), create, &pai), "CreatePai");
   v1::SignSandboxPaiRequest sign;
   sign.set_request_id(NextId());
-  sign.set_name("pai-fff1");
+  sign.set_name(name);
   Insist(stub->SignSandboxPai(Context().get(), sign, &pai), "SignSandboxPai");
   v1::ActivatePaiRequest activate;
   activate.set_request_id(NextId());
-  activate.set_name("pai-fff1");
+  activate.set_name(name);
   Insist(stub->ActivatePai(Context().get(), activate, &pai), "ActivatePai");
+  return pai;
 }
 
 std::string Office::Declaration(uint32_t vendor_id, uint32_t product_id) {

@@ -64,6 +64,8 @@ class Office {
   // Asks until the answer is `ready`; fails the test after a long time.
   void AwaitReady(bool ready = true);
 
+  // Active, its key in the token, signed by the sandbox PAA.
+  v1::Pai MakePai(const std::string& name, uint32_t vendor_id);
   std::string Declaration(uint32_t vendor_id, uint32_t product_id);
   v1::ProductSpec Light();
   // Registers the product and opens the lot in factory "north".
@@ -81,7 +83,6 @@ class Office {
 
  private:
   void WriteConfig();
-  void MakePai();
 
   test_support::TestPki pki_;
   test_support::SoftHsm hsm_;

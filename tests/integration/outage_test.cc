@@ -2,10 +2,9 @@
 // and healing.
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <thread>
 
-#include "hsm/token.h"
-#include "server/app/open.h"
 #include "tests/integration/office.h"
 #include "tests/support/postgres_fixture.h"
 
@@ -33,7 +32,7 @@ class OutageTest : public ::testing::Test {
 TEST_F(OutageTest, TheDatabaseGoesAndComesBackWithoutARestart) {
   office.OpenLot("db", office.Light(), 5);
   ASSERT_TRUE(Issue("db", "t-1").ok());
-  auto& cluster = support::PostgresCluster::Shared();
+  auto& cluster = test_support::PostgresCluster::Shared();
   ASSERT_TRUE(cluster.Stop(true).ok());
   const grpc::Status status = Issue("db", "t-2");
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -47,7 +46,7 @@ TEST_F(OutageTest, TheDatabaseGoesAndComesBackWithoutARestart) {
 }
 
 TEST_F(OutageTest, ADaemonStartsWithoutItsDatabaseAndHeals) {
-  auto& cluster = support::PostgresCluster::Shared();
+  auto& cluster = test_support::PostgresCluster::Shared();
   office.Stop();
   ASSERT_TRUE(cluster.Stop(false).ok());
   ASSERT_TRUE(office.StartAgain().ok());
@@ -89,22 +88,28 @@ TEST_F(OutageTest, AWrongPinIsTriedOnceAndHealsWhenTheFileIsRight) {
   office.AwaitReady();  // a locked token would never become ready
 }
 
-TEST_F(OutageTest, AMissingKeyIsNamed) {
-  ops::Config config = office.config();
-  config.hsm.image_key = "no-such-key";
-  office.Stop();
-  auto daemon = app::Daemon::Start(config);
-  ASSERT_TRUE(daemon.ok()) << daemon.status();
-  EXPECT_FALSE((*daemon)->Ready());
-  const auto token = app::OpenToken(config.hsm);
-  daemon->reset();
-  ASSERT_TRUE(office.StartAgain().ok());
-  office.AwaitReady();
+TEST_F(OutageTest, AMissingKeyIsNamedAndCostsNoQuota) {
+  const v1::Pai pai = office.MakePai("pai-lost", 0xFFF3);
+  v1::ProductSpec spec = office.Light();
+  spec.set_vendor_id(0xFFF3);
+  spec.set_certification_declaration(office.Declaration(0xFFF3, 0x8000));
+  office.OpenLot("lost-key", spec, 2);
+  ASSERT_TRUE(Issue("lost-key", "t-1").ok());
+  // By another program, as an administrator's slip would be.
+  const std::string erase = "pkcs11-tool --module " + test_support::SoftHsm::ModulePath() +
+                            " --token-label assay --login --pin " + office.hsm().pin() +
+                            " --delete-object --type privkey --label " + pai.key_label() +
+                            " >/dev/null 2>&1";
+  ASSERT_EQ(std::system(erase.c_str()), 0);
+  const grpc::Status status = Issue("lost-key", "t-2");
+  EXPECT_EQ(ReasonIn(status), "HSM_KEY_MISSING") << status.error_message();
+  EXPECT_TRUE(HasRetryInfo(status));
+  EXPECT_EQ(office.LotNow("lost-key").claimed(), 1u);
 }
 
 TEST_F(OutageTest, ASchemaOfAnotherProgramRefusesToStart) {
   ops::Config config = office.config();
-  config.database.dsn = support::PostgresCluster::Shared().NewDatabase();
+  config.database.dsn = test_support::PostgresCluster::Shared().NewDatabase();
   office.Stop();
   const auto daemon = app::Daemon::Start(config);
   EXPECT_FALSE(daemon.ok());

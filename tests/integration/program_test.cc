@@ -22,7 +22,7 @@ struct Ended {
   std::string output;
 };
 
-Ended Run(const std::string& arguments) {
+Ended RunAssayd(const std::string& arguments) {
   Ended ended;
   FILE* pipe = popen((std::string(kProgram) + " " + arguments + " 2>&1").c_str(), "r");
   std::array<char, 4096> buffer{};
@@ -49,27 +49,27 @@ class ProgramTest : public ::testing::Test {
 };
 
 TEST_F(ProgramTest, CheckConfigAcceptsAGoodFile) {
-  const Ended ended = Run("--check-config --config " + office.config_path());
+  const Ended ended = RunAssayd("--check-config --config " + office.config_path());
   EXPECT_EQ(ended.code, 0) << ended.output;
 }
 
 TEST_F(ProgramTest, CheckConfigNamesEveryProblemByItsPath) {
   const std::string path = Changed("pool: 6", "pol: 6");
-  const Ended ended = Run("--check-config --config " + path);
+  const Ended ended = RunAssayd("--check-config --config " + path);
   EXPECT_EQ(ended.code, 1);
   EXPECT_THAT(ended.output,
               ::testing::HasSubstr("database.pol: is not a known key; did you mean pool?"));
 }
 
 TEST_F(ProgramTest, MigrateIsDoneOnceAndCanBeLookedAtFirst) {
-  const std::string dsn = support::PostgresCluster::Shared().NewDatabase();
+  const std::string dsn = test_support::PostgresCluster::Shared().NewDatabase();
   const std::string path = Changed("dsn: \"" + office.dsn() + "\"", "dsn: \"" + dsn + "\"");
-  EXPECT_THAT(Run("migrate --dry-run --config " + path).output,
+  EXPECT_THAT(RunAssayd("migrate --dry-run --config " + path).output,
               ::testing::HasSubstr("would apply"));
-  Ended ended = Run("migrate --config " + path);
+  Ended ended = RunAssayd("migrate --config " + path);
   EXPECT_EQ(ended.code, 0) << ended.output;
   EXPECT_THAT(ended.output, ::testing::HasSubstr("applied"));
-  ended = Run("migrate --config " + path);
+  ended = RunAssayd("migrate --config " + path);
   EXPECT_EQ(ended.code, 0);
   EXPECT_THAT(ended.output, ::testing::HasSubstr("up to date"));
 }
@@ -77,15 +77,15 @@ TEST_F(ProgramTest, MigrateIsDoneOnceAndCanBeLookedAtFirst) {
 TEST_F(ProgramTest, SandboxRunAgainChangesNothing) {
   std::ifstream file(office.folder() / "image.pem");
   const std::string before{std::istreambuf_iterator<char>(file), {}};
-  const Ended ended = Run("sandbox --config " + office.config_path());
+  const Ended ended = RunAssayd("sandbox --config " + office.config_path());
   EXPECT_EQ(ended.code, 0) << ended.output;
   std::ifstream again(office.folder() / "image.pem");
   EXPECT_EQ((std::string{std::istreambuf_iterator<char>(again), {}}), before);
 }
 
 TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
-  EXPECT_EQ(Run("").code, 2);
-  EXPECT_EQ(Run("--config /nowhere/assayd.yaml").code, 1);
+  EXPECT_EQ(RunAssayd("").code, 2);
+  EXPECT_EQ(RunAssayd("--config /nowhere/assayd.yaml").code, 1);
 }
 
 TEST_F(ProgramTest, SigtermEndsItCleanly) {
