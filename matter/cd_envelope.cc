@@ -163,6 +163,17 @@ absl::Status CdSignerSet::Add(const Certificate& certificate, bool is_test) {
   return absl::OkStatus();
 }
 
+void CdSignerSet::AddSdkTestSigner() {
+  static constexpr P256Point kPoint{
+      0x04, 0x3C, 0x39, 0x89, 0x22, 0x45, 0x2B, 0x55, 0xCA, 0xF3, 0x89, 0xC2, 0x5B,
+      0xD1, 0xBC, 0xA4, 0x65, 0x69, 0x52, 0xCC, 0xB9, 0x0E, 0x88, 0x69, 0x24, 0x9A,
+      0xD8, 0x47, 0x46, 0x53, 0x01, 0x4C, 0xBF, 0x95, 0xD6, 0x87, 0x96, 0x5E, 0x03,
+      0x6B, 0x52, 0x1C, 0x51, 0x03, 0x7E, 0x6B, 0x8C, 0xED, 0xEF, 0xCA, 0x1E, 0xB4,
+      0x40, 0x46, 0x69, 0x4F, 0xA0, 0x88, 0x82, 0xEE, 0xD6, 0x51, 0x9D, 0xEC, 0xBA};
+  absl::StatusOr<SignatureVerifier> key = SignatureVerifier::Make(kPoint);
+  if (key.ok()) signers_.insert_or_assign(kTestCdSignerKeyId, Signer{*std::move(key), true});
+}
+
 const CdSignerSet::Signer* CdSignerSet::Find(const KeyId& key_id) const {
   const auto at = signers_.find(key_id);
   return at == signers_.end() ? nullptr : &at->second;
@@ -175,7 +186,8 @@ absl::StatusOr<VerifiedCd> VerifyCd(ByteView cms, const CdTrust& trust) {
       trust.signers == nullptr ? nullptr : trust.signers->Find(envelope->signer_key_id);
   if (signer == nullptr || (signer->is_test && !trust.allow_test_signer)) {
     return RefuseField(Reason::CD_UNTRUSTED, "cd.signer", ToUpperHex(envelope->signer_key_id),
-                       signer == nullptr ? "a signer of the trust set" : "no test signer");
+                       signer == nullptr ? "must be one of the trusted signers"
+                                         : "must not be a test signer here");
   }
   if (!SignatureHolds(*envelope, signer->key)) {
     return RefuseField(Reason::CD_SIGNATURE, "cd.signature", "", "made by the signer it names");

@@ -67,6 +67,8 @@ class CdSignerSet {
   // Key id is the certificate's SKID, which must be 20 bytes. CD_UNTRUSTED where the certificate is
   // unfit.
   absl::Status Add(const Certificate& certificate, bool is_test);
+  // The SDK's published test signer, whose key everybody has: for sandboxes.
+  void AddSdkTestSigner();
   struct Signer {
     SignatureVerifier key;
     bool is_test = false;

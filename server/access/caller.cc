@@ -40,7 +40,7 @@ absl::Status Caller::CheckRole(Role role) const {
 absl::Status Caller::CheckLot(std::string_view factory, std::string_view lot) const {
   if (Lists(factories, factory) && Lists(lots, lot)) return absl::OkStatus();
   return RefuseField(Reason::LOT_NOT_GRANTED, "lot", std::string(lot),
-                     "the caller has no grant on this lot");
+                     "there is no such lot, or the caller has no grant on it");
 }
 
 }  // namespace assay::access

@@ -54,13 +54,13 @@ absl::StatusOr<matter::CdSignerSet> CdSigners(const ops::Config& config) {
   const auto add = [&](const Bytes& der, bool sandbox) -> absl::Status {
     const auto certificate = matter::Certificate::Parse(der);
     if (!certificate.ok()) return Within("trust.cd_signers", certificate.status());
-    const ByteView id = certificate->subject_key_id();
-    const bool is_sdk_test = std::equal(id.begin(), id.end(), matter::kTestCdSignerKeyId.begin(),
-                                        matter::kTestCdSignerKeyId.end());
-    return Within("trust.cd_signers", signers.Add(*certificate, sandbox || is_sdk_test));
+    return Within("trust.cd_signers", signers.Add(*certificate, sandbox));
   };
   for (const Bytes& der : config.trust.cd_signers) ASSAY_RETURN_IF_ERROR(add(der, false));
-  if (!config.production) ASSAY_RETURN_IF_ERROR(add(config.sandbox.cd_certificate, true));
+  if (!config.production) {
+    ASSAY_RETURN_IF_ERROR(add(config.sandbox.cd_certificate, true));
+    signers.AddSdkTestSigner();
+  }
   return signers;
 }
 
