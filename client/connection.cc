@@ -42,8 +42,8 @@ absl::StatusOr<std::shared_ptr<Connection>> Connection::Open(const Profile& prof
   options.pem_root_certs = *std::move(ca);
   options.pem_cert_chain = *std::move(certificate);
   options.pem_private_key = *key;
-  auto channel = grpc::CreateCustomChannel(profile.server, grpc::SslCredentials(options),
-                                           Arguments(profile));
+  auto channel =
+      grpc::CreateCustomChannel(profile.server, grpc::SslCredentials(options), Arguments(profile));
   WipeText(options.pem_private_key);
   WipeText(*key);
   return Over(std::move(channel), patience);

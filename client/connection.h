@@ -1,4 +1,5 @@
-// A connection to assayd as one role: mutual TLS, and calls that are retried where a retry is safe and asked for.
+// A connection to assayd as one role: mutual TLS, and calls that are retried where a retry is safe
+// and asked for.
 #pragma once
 
 #include <chrono>
@@ -14,15 +15,15 @@
 namespace assay::client {
 
 struct CallPatience {
-  std::chrono::milliseconds each{30000};     // deadline of one attempt
-  std::chrono::milliseconds in_all{20000};   // no attempt begins later than this
+  std::chrono::milliseconds each{30000};      // deadline of one attempt
+  std::chrono::milliseconds in_all{20000};    // no attempt begins later than this
   std::chrono::milliseconds first_wait{200};  // doubles up to `longest_wait`, with jitter
   std::chrono::milliseconds longest_wait{5000};
 };
 
-// Thread-safe. Every call of the contract may be repeated (mutating ones carry a request id or a ticket), so each
-// is: on UNAVAILABLE and wherever the server names a delay, until the patience ends; then the last refusal is
-// returned.
+// Thread-safe. Every call of the contract may be repeated (mutating ones carry a request id or a
+// ticket), so each is: on UNAVAILABLE and wherever the server names a delay, until the patience
+// ends; then the last refusal is returned.
 class Connection {
  public:
   // Reads certificate, key and CA; does not connect yet.
@@ -60,7 +61,8 @@ class Connection {
   CallPatience patience_;
 };
 
-// What to wait before attempt number `attempt` (from 1): what the server asked for, at least the doubling backoff.
+// What to wait before attempt number `attempt` (from 1): what the server asked for, at least the
+// doubling backoff.
 std::chrono::milliseconds WaitBefore(int attempt, std::chrono::milliseconds asked,
                                      const CallPatience& patience);
 

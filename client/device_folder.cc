@@ -41,8 +41,9 @@ absl::Status AddImages(FileList& files, const v1::Identity& identity) {
   for (const v1::ImageFile& image : identity.images()) {
     ASSAY_RETURN_IF_ERROR(CheckFileName(image.name()));
     if (image.withheld()) {
-      files.AddPublic(image.name() + ".sha256",
-                      AsBytes(absl::StrCat(ToHex(AsBytes(image.sha256())), "  ", image.name(), ".bin\n")));
+      files.AddPublic(
+          image.name() + ".sha256",
+          AsBytes(absl::StrCat(ToHex(AsBytes(image.sha256())), "  ", image.name(), ".bin\n")));
       continue;
     }
     // Private also without a device key: the passcode can be searched from the verifier inside.
@@ -61,15 +62,16 @@ absl::Status AddCodes(FileList& files, const v1::Identity& identity) {
   if (!qr.ok()) return qr.status();
   const std::string manual = matter::FormatManualCode(codes.manual_code());
   const std::string passcode = absl::StrFormat("%08d", codes.passcode());
-  files.AddPrivate("codes.csv",
-                   AsBytes(absl::StrCat("qrcode,manualcode,discriminator,passcode,serial-num\n",
-                                        codes.qr_code(), ",", manual, ",", codes.discriminator(), ",",
-                                        passcode, ",", image::CsvQuote(identity.serial_number()), "\n")));
-  files.AddPrivate("codes.txt", AsBytes(absl::StrCat("QR code        ", codes.qr_code(),
-                                                     "\nmanual code    ", manual,
-                                                     "\npasscode       ", passcode,
-                                                     "\ndiscriminator  ", codes.discriminator(),
-                                                     "\nserial number  ", identity.serial_number(), "\n")));
+  files.AddPrivate(
+      "codes.csv",
+      AsBytes(absl::StrCat("qrcode,manualcode,discriminator,passcode,serial-num\n", codes.qr_code(),
+                           ",", manual, ",", codes.discriminator(), ",", passcode, ",",
+                           image::CsvQuote(identity.serial_number()), "\n")));
+  files.AddPrivate("codes.txt",
+                   AsBytes(absl::StrCat("QR code        ", codes.qr_code(), "\nmanual code    ",
+                                        manual, "\npasscode       ", passcode, "\ndiscriminator  ",
+                                        codes.discriminator(), "\nserial number  ",
+                                        identity.serial_number(), "\n")));
   files.AddPrivate("qr.png", image::RenderQrPng(*qr));
   files.AddPrivate("qr.svg", AsBytes(image::RenderQrSvg(*qr)));
   return absl::OkStatus();

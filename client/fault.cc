@@ -107,7 +107,8 @@ std::string FaultLine(const absl::Status& status) {
   const auto refusal = RefusalOf(status);
   if (!refusal) {
     if (absl::IsCancelled(status)) return line;
-    if (absl::IsUnavailable(status)) return absl::StrCat(line, " [server unreachable; retry later]");
+    if (absl::IsUnavailable(status))
+      return absl::StrCat(line, " [server unreachable; retry later]");
     return absl::StrCat(line, " [", absl::StatusCodeToString(status.code()), "]");
   }
   const std::string retry = refusal->retry_after

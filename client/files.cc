@@ -119,7 +119,8 @@ absl::Status MakeFolder(const std::string& path, mode_t mode) {
   for (const auto& part : std::filesystem::path(path)) {
     made = made.empty() ? part.string() : (std::filesystem::path(made) / part).string();
     if (made.empty() || made == "/") continue;
-    if (::mkdir(made.c_str(), mode) != 0 && errno != EEXIST) return SystemFault("make folder", made);
+    if (::mkdir(made.c_str(), mode) != 0 && errno != EEXIST)
+      return SystemFault("make folder", made);
   }
   if (!std::filesystem::is_directory(path)) {
     errno = ENOTDIR;

@@ -1,5 +1,5 @@
-// Files as the command line writes them: whole or not at all, private where they hold secrets. Refusals are
-// REQUEST_MALFORMED with the path and the system's word. Thread-safe.
+// Files as the command line writes them: whole or not at all, private where they hold secrets.
+// Refusals are REQUEST_MALFORMED with the path and the system's word. Thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -19,10 +19,11 @@ inline constexpr mode_t kPrivateFolder = 0700;
 absl::StatusOr<Bytes> ReadFile(const std::string& path);
 absl::StatusOr<std::string> ReadTextFile(const std::string& path);
 
-// Creates or truncates with exactly this mode; not durable by itself. For files inside a folder that is renamed
-// into place when whole.
+// Creates or truncates with exactly this mode; not durable by itself. For files inside a folder
+// that is renamed into place when whole.
 absl::Status WriteFile(const std::string& path, ByteView bytes, mode_t mode);
-// Temporary name, fsync, rename, fsync of the folder: after a crash there is the old file or the new one.
+// Temporary name, fsync, rename, fsync of the folder: after a crash there is the old file or the
+// new one.
 absl::Status ReplaceFile(const std::string& path, ByteView bytes, mode_t mode);
 // One write at the end of the file, then fsync. Creates it with `mode`.
 absl::Status AppendFile(const std::string& path, std::string_view text, mode_t mode);
@@ -40,12 +41,14 @@ std::string Stem(const std::string& path);
 // Below `folder` unless `path` is absolute.
 std::string PathBelow(const std::string& folder, const std::string& path);
 
-// An exclusive lock on a file, held until destruction; a second program is refused (FIELDS_CONTRADICT), so two
-// runs never write the same folder.
+// An exclusive lock on a file, held until destruction; a second program is refused
+// (FIELDS_CONTRADICT), so two runs never write the same folder.
 class FolderLock {
  public:
   static absl::StatusOr<FolderLock> Take(const std::string& folder);
-  FolderLock(FolderLock&& other) noexcept : descriptor_(other.descriptor_) { other.descriptor_ = -1; }
+  FolderLock(FolderLock&& other) noexcept : descriptor_(other.descriptor_) {
+    other.descriptor_ = -1;
+  }
   FolderLock& operator=(FolderLock&& other) noexcept;
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

@@ -47,8 +47,8 @@ absl::Status CheckCodes(const v1::OnboardingCodes& codes, const v1::ProductSpec&
   payload.vendor_id = static_cast<uint16_t>(spec.vendor_id());
   payload.product_id = static_cast<uint16_t>(spec.product_id());
   payload.flow = static_cast<matter::CommissioningFlow>(spec.commissioning_flow());
-  payload.discovery = spec.discovery() == 0 ? matter::discovery::kBle
-                                            : static_cast<uint8_t>(spec.discovery());
+  payload.discovery =
+      spec.discovery() == 0 ? matter::discovery::kBle : static_cast<uint8_t>(spec.discovery());
   payload.discriminator = static_cast<uint16_t>(codes.discriminator());
   payload.passcode = codes.passcode();
   return matter::CheckCodes(payload, codes.qr_code(), codes.manual_code());

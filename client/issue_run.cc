@@ -85,7 +85,8 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
     return absl::OkStatus();
   }
   prefix_ = order.ticket_prefix;
-  // With CSRs the file's name is the ticket; with keys of the server's two folders must not meet by chance.
+  // With CSRs the file's name is the ticket; with keys of the server's two folders must not meet by
+  // chance.
   if (prefix_.empty() && kind == "server-key") {
     prefix_ = absl::StrCat(order.lot, "-", ToHex(random.Draw(4)), "-");
   }
@@ -129,7 +130,8 @@ absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
     // A row cut by a power failure is written again from its folder.
     const size_t end = text->rfind('\n');
     manifest = end == std::string::npos ? ManifestHeader() : text->substr(0, end + 1);
-    if (manifest != *text) ASSAY_RETURN_IF_ERROR(ReplaceFile(ManifestPath(), AsBytes(manifest), kPrivateFile));
+    if (manifest != *text)
+      ASSAY_RETURN_IF_ERROR(ReplaceFile(ManifestPath(), AsBytes(manifest), kPrivateFile));
   } else {
     ASSAY_RETURN_IF_ERROR(ReplaceFile(ManifestPath(), AsBytes(manifest), kPrivateFile));
   }
@@ -168,15 +170,15 @@ absl::Status IssueRun::Keep(const std::vector<v1::Identity>& identities,
   }
   ASSAY_RETURN_IF_ERROR(SyncFileSystem(folder_));
   for (const v1::Identity& identity : identities) {
-    ASSAY_RETURN_IF_ERROR(
-        RenamePath(PathBelow(folder_, absl::StrCat(".part-", identity.ticket())),
-                   PathBelow(folder_, identity.ticket())));
+    ASSAY_RETURN_IF_ERROR(RenamePath(PathBelow(folder_, absl::StrCat(".part-", identity.ticket())),
+                                     PathBelow(folder_, identity.ticket())));
   }
   const std::string certificate_file = PathBelow(folder_, "image_certificate.pem");
   if (!identities.empty() && !PathExists(certificate_file)) {
-    ASSAY_RETURN_IF_ERROR(WriteFile(
-        certificate_file,
-        AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identities[0].image_certificate()))), kPublicFile));
+    ASSAY_RETURN_IF_ERROR(
+        WriteFile(certificate_file,
+                  AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identities[0].image_certificate()))),
+                  kPublicFile));
   }
   return AppendFile(ManifestPath(), rows, kPrivateFile);
 }

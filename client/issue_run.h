@@ -1,7 +1,8 @@
-// A run of `assay issue` in one folder: which tickets it asks for, which devices it has, and how it goes on after
-// being stopped anywhere. The tickets are fixed by run.json, which is on disk before the first request; a device is
-// there when its folder is (renamed when whole), and known when its row is in manifest.csv. So a run that is started
-// again asks for exactly what is missing, and the server answers a ticket it knows with the same bytes.
+// A run of `assay issue` in one folder: which tickets it asks for, which devices it has, and how it
+// goes on after being stopped anywhere. The tickets are fixed by run.json, which is on disk before
+// the first request; a device is there when its folder is (renamed when whole), and known when its
+// row is in manifest.csv. So a run that is started again asks for exactly what is missing, and the
+// server answers a ticket it knows with the same bytes.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ namespace assay::client {
 struct RunOrder {
   std::string lot;
   uint64_t count = 0;         // tickets <prefix>000001 to <count>; ignored with csr_folder
-  std::string ticket_prefix;  // empty: one drawn at the first start, so that two folders never share tickets
+  std::string ticket_prefix;  // empty: one drawn at the first start, so that two folders never
+                              // share tickets
   std::string csr_folder;     // *.csr in DER or PEM; the ticket is the prefix and the file's name
 };
 
@@ -32,9 +34,10 @@ struct PlannedTicket {
 // Not thread-safe. Holds the folder's lock for its lifetime.
 class IssueRun {
  public:
-  // Makes or opens the folder. FIELDS_CONTRADICT naming the option where the folder belongs to another run (other
-  // lot, prefix, CSR folder or not); FIELD_OUT_OF_RANGE for a count of 0. Every CSR is read and checked, so that
-  // nothing is issued where one is broken (CSR_* naming the file; PUBLIC_KEY_REUSED for a key in two of them).
+  // Makes or opens the folder. FIELDS_CONTRADICT naming the option where the folder belongs to
+  // another run (other lot, prefix, CSR folder or not); FIELD_OUT_OF_RANGE for a count of 0. Every
+  // CSR is read and checked, so that nothing is issued where one is broken (CSR_* naming the file;
+  // PUBLIC_KEY_REUSED for a key in two of them).
   static absl::StatusOr<IssueRun> Begin(const std::string& folder, const RunOrder& order,
                                         Random& random);
 
@@ -44,15 +47,17 @@ class IssueRun {
   size_t had() const { return had_; }  // devices that were there at the start
   // What is to be asked for, in order.
   const std::vector<PlannedTicket>& missing() const { return missing_; }
-  // Tickets whose folder was complete but not in the manifest when the run began; their rows are in it now. They may
-  // have missed their confirmation.
+  // Tickets whose folder was complete but not in the manifest when the run began; their rows are in
+  // it now. They may have missed their confirmation.
   const std::vector<std::string>& mended() const { return mended_; }
 
-  // Writes the devices of a batch: folders under temporary names, one sync, renamed, rows appended in one write.
+  // Writes the devices of a batch: folders under temporary names, one sync, renamed, rows appended
+  // in one write.
   absl::Status Keep(const std::vector<v1::Identity>& identities, const v1::ProductSpec& spec);
 
  private:
-  IssueRun(std::string folder, FolderLock lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
+  IssueRun(std::string folder, FolderLock lock)
+      : folder_(std::move(folder)), lock_(std::move(lock)) {}
   absl::Status Agree(const RunOrder& order, Random& random);
   absl::Status PlanTickets(const RunOrder& order, std::vector<PlannedTicket>& planned) const;
   absl::Status Mend(const std::vector<PlannedTicket>& planned);

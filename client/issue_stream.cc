@@ -27,8 +27,9 @@ class Flight {
   void Answered(v1::IssueStreamResponse response) {
     std::string ticket = response.ticket();
     absl::StatusOr<v1::IssueResponse> outcome =
-        response.has_issued() ? absl::StatusOr<v1::IssueResponse>(std::move(*response.mutable_issued()))
-                              : FromRefusal(response.refused());
+        response.has_issued()
+            ? absl::StatusOr<v1::IssueResponse>(std::move(*response.mutable_issued()))
+            : FromRefusal(response.refused());
     {
       std::lock_guard lock(mutex_);
       last_heard_ = Steady::now();
@@ -118,7 +119,8 @@ class Flight {
   };
 
   std::optional<v1::IssueRequest> FromWaiting() {
-    if (no_more_ || waiting_.empty() || waiting_.begin()->first > Steady::now()) return std::nullopt;
+    if (no_more_ || waiting_.empty() || waiting_.begin()->first > Steady::now())
+      return std::nullopt;
     Waiting waiting = std::move(waiting_.begin()->second);
     waiting_.erase(waiting_.begin());
     v1::IssueRequest request = waiting.request;
@@ -197,7 +199,8 @@ absl::Status IssueMany(Connection& connection, const IssueStreamOptions& options
     const absl::Status status = RunStream(*stub, flight, next, stopped);
     if (flight.done()) return absl::OkStatus();
     if (flight.silent()) return absl::DeadlineExceededError("the server does not answer");
-    // A server that ends the stream kindly while answers are owed is draining: the next one answers.
+    // A server that ends the stream kindly while answers are owed is draining: the next one
+    // answers.
     const auto asked = status.ok() ? std::chrono::milliseconds(0) : RetryAfter(status);
     if (!asked || !flight.Reopen(stopped)) {
       return status.ok() ? absl::UnavailableError("the server ended the stream") : status;

@@ -9,7 +9,8 @@
 
 namespace assay::client {
 
-// Decimal, 0x, 0o or 0b; a sign only where the type allows; nothing for anything else or beyond 64 bits.
+// Decimal, 0x, 0o or 0b; a sign only where the type allows; nothing for anything else or beyond 64
+// bits.
 std::optional<uint64_t> ParseUnsigned(std::string_view text);
 std::optional<int64_t> ParseSigned(std::string_view text);
 

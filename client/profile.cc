@@ -56,7 +56,8 @@ absl::Status ReadIdentities(const YAML::Node& node, const std::string& folder, P
 }
 
 absl::Status Fill(const YAML::Node& root, Profile& profile) {
-  if (!root.IsMap()) return Wrong(profile.path, "(top)", "must have the keys server, ca, identities");
+  if (!root.IsMap())
+    return Wrong(profile.path, "(top)", "must have the keys server, ca, identities");
   const std::string folder = std::filesystem::path(profile.path).parent_path().string();
   for (const auto& entry : root) {
     const std::string key = entry.first.Scalar();

@@ -1,10 +1,9 @@
 // Where the server is and who this client is to it: one small YAML file.
 //
 //   server: localhost:7443
-//   server_name: assayd          # the name in the server's certificate, where the address has another
-//   ca: tls/ca.pem
-//   factory: demo                # for lots that `assay mfg-tool` opens by itself
-//   identities:
+//   server_name: assayd          # the name in the server's certificate, where the address has
+//   another ca: tls/ca.pem factory: demo                # for lots that `assay mfg-tool` opens by
+//   itself identities:
 //     line:     {certificate: tls/line.pem, key: tls/line.key}
 //     operator: {certificate: tls/operator.pem, key: tls/operator.key}
 //     auditor:  {certificate: tls/auditor.pem, key: tls/auditor.key}
@@ -39,8 +38,8 @@ struct Profile {
 
 absl::StatusOr<Profile> ParseProfile(std::string_view yaml, const std::string& path);
 
-// `given` where not empty; else $ASSAY_PROFILE, ./var/client.yaml, ~/.config/assay/client.yaml, the first that
-// is there. The refusal names all places looked at.
+// `given` where not empty; else $ASSAY_PROFILE, ./var/client.yaml, ~/.config/assay/client.yaml, the
+// first that is there. The refusal names all places looked at.
 absl::StatusOr<Profile> FindProfile(const std::string& given);
 
 }  // namespace assay::client

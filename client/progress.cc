@@ -23,8 +23,9 @@ std::string ProgressLine(const ProgressPoint& point) {
                                      std::string(kBarWidth - full, '-'), point.done, point.total,
                                      point.per_second);
   if (point.done < point.total && point.per_second > 0) {
-    line += left >= 3600 ? absl::StrFormat("  %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60)
-                         : absl::StrFormat("  %d:%02d left", left / 60, left % 60);
+    line += left >= 3600
+                ? absl::StrFormat("  %d:%02d:%02d left", left / 3600, left / 60 % 60, left % 60)
+                : absl::StrFormat("  %d:%02d left", left / 60, left % 60);
   }
   return line;
 }

@@ -53,7 +53,8 @@ class Filler {
     return absl::OkStatus();
   }
 
-  absl::Status Wrong(const YAML::Node& node, const std::string& path, absl::string_view rule) const {
+  absl::Status Wrong(const YAML::Node& node, const std::string& path,
+                     absl::string_view rule) const {
     return RefuseField(Reason::FIELD_MALFORMED,
                        absl::StrCat(file_, ":", node.Mark().line + 1, ": ", path),
                        node.IsScalar() ? node.Scalar() : "", rule);
@@ -62,7 +63,8 @@ class Filler {
  private:
   static bool IsText(const YAML::Node& node) { return node.IsScalar(); }
 
-  absl::Status Named(const YAML::Node& node, const std::string& path, const absl::Status& status) const {
+  absl::Status Named(const YAML::Node& node, const std::string& path,
+                     const absl::Status& status) const {
     return status.ok() ? status
                        : Within(absl::StrCat(file_, ":", node.Mark().line + 1, ": ", path), status);
   }
@@ -85,7 +87,8 @@ class Filler {
       duration.set_seconds(static_cast<int64_t>(*days) * 86400);
       return absl::OkStatus();
     }
-    if (!absl::ParseDuration(text, &parsed)) return Wrong(node, path, "must be like 30d, 12h or 90s");
+    if (!absl::ParseDuration(text, &parsed))
+      return Wrong(node, path, "must be like 30d, 12h or 90s");
     duration.set_seconds(absl::ToInt64Seconds(parsed));
     return absl::OkStatus();
   }
@@ -120,7 +123,8 @@ class Filler {
         return FillEnum(node, path, field, message);
       case FieldDescriptor::CPPTYPE_BOOL: {
         bool value = false;
-        if (!YAML::convert<bool>::decode(node, value)) return Wrong(node, path, "must be true or false");
+        if (!YAML::convert<bool>::decode(node, value))
+          return Wrong(node, path, "must be true or false");
         reflection.SetBool(&message, &field, value);
         return absl::OkStatus();
       }
@@ -196,7 +200,8 @@ absl::Status FillFromYaml(std::string_view yaml, const std::string& path, Messag
   try {
     return Filler(path).Fill(YAML::Load(std::string(yaml)), "", message);
   } catch (const YAML::Exception& e) {
-    return RefuseField(Reason::FIELD_MALFORMED, absl::StrCat(path, ":", e.mark.line + 1), "", e.msg);
+    return RefuseField(Reason::FIELD_MALFORMED, absl::StrCat(path, ":", e.mark.line + 1), "",
+                       e.msg);
   }
 }
 

@@ -1,4 +1,5 @@
-// Messages of the contract written by hand in YAML: product files and the like. Keys are the contract's field names.
+// Messages of the contract written by hand in YAML: product files and the like. Keys are the
+// contract's field names.
 //
 //   name: light
 //   spec:
@@ -18,8 +19,9 @@
 
 namespace assay::client {
 
-// Fills `message`. Every refusal names file, line and the key's path: unknown keys, wrong types, numbers out of
-// range, words that no enum has, files that cannot be read. Integers in any base (0x, 0o).
+// Fills `message`. Every refusal names file, line and the key's path: unknown keys, wrong types,
+// numbers out of range, words that no enum has, files that cannot be read. Integers in any base
+// (0x, 0o).
 absl::Status FillFromYaml(std::string_view yaml, const std::string& path,
                           google::protobuf::Message& message);
 

@@ -17,7 +17,8 @@ using Audit = v1::AuditService::Stub;
 
 std::string Stamp(const google::protobuf::Timestamp& stamp) {
   if (stamp.seconds() == 0) return "";
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(stamp.seconds()), absl::UTCTimeZone());
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(stamp.seconds()),
+                          absl::UTCTimeZone());
 }
 
 std::string StateWord(v1::DeviceState state) {
@@ -35,7 +36,8 @@ absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options) {
   if (!options.state.empty()) {
     for (int i = 0; i < v1::DeviceState_descriptor()->value_count(); ++i) {
       const auto* value = v1::DeviceState_descriptor()->value(i);
-      if (EnumWord(*value) == options.state) filter.set_state(static_cast<v1::DeviceState>(value->number()));
+      if (EnumWord(*value) == options.state)
+        filter.set_state(static_cast<v1::DeviceState>(value->number()));
     }
     if (filter.state() == v1::DEVICE_STATE_UNSPECIFIED) {
       return RefuseField(Reason::FIELD_MALFORMED, "--state", options.state,
@@ -45,11 +47,13 @@ absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options) {
   const auto date = [](const char* flag, const std::string& text,
                        google::protobuf::Timestamp* stamp) -> absl::Status {
     const auto time = ParseDate(text);
-    if (!time) return RefuseField(Reason::FIELD_MALFORMED, flag, text, "must be YYYY-MM-DD[ HH:MM:SS], UTC");
+    if (!time)
+      return RefuseField(Reason::FIELD_MALFORMED, flag, text, "must be YYYY-MM-DD[ HH:MM:SS], UTC");
     stamp->set_seconds(absl::ToUnixSeconds(*time));
     return absl::OkStatus();
   };
-  if (!options.from.empty()) ASSAY_RETURN_IF_ERROR(date("--from", options.from, filter.mutable_sealed_from()));
+  if (!options.from.empty())
+    ASSAY_RETURN_IF_ERROR(date("--from", options.from, filter.mutable_sealed_from()));
   if (!options.until.empty()) {
     ASSAY_RETURN_IF_ERROR(date("--until", options.until, filter.mutable_sealed_until()));
   }
@@ -58,26 +62,44 @@ absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options) {
 
 const std::vector<std::string>& ExportHead() {
   static const auto* const kHead = new std::vector<std::string>{
-      "device_id", "ticket", "lot", "product", "vendor_id", "product_id", "factory", "line",
-      "serial_number", "dac_serial", "dac_sha256", "public_key_sha256", "pai", "discriminator",
-      "image_sha256", "image_signature", "state", "sealed_at", "confirmed_at", "passcode", "qrcode",
-      "manualcode"};
+      "device_id",     "ticket",        "lot",          "product",
+      "vendor_id",     "product_id",    "factory",      "line",
+      "serial_number", "dac_serial",    "dac_sha256",   "public_key_sha256",
+      "pai",           "discriminator", "image_sha256", "image_signature",
+      "state",         "sealed_at",     "confirmed_at", "passcode",
+      "qrcode",        "manualcode"};
   return *kHead;
 }
 
 std::string ExportRow(const v1::ManifestRow& row) {
   const bool codes = !row.qr_code().empty();
-  const std::vector<std::string> cells = {
-      row.device_id(), row.ticket(), row.lot(), row.product(), absl::StrFormat("0x%04X", row.vendor_id()),
-      absl::StrFormat("0x%04X", row.product_id()), row.factory(), row.line(), row.serial_number(),
-      ToUpperHex(AsBytes(row.dac_serial())), ToHex(AsBytes(row.dac_sha256())),
-      ToHex(AsBytes(row.public_key_sha256())), row.pai(), absl::StrCat(row.discriminator()),
-      ToHex(AsBytes(row.image_sha256())), ToBase64(AsBytes(row.image_signature())), StateWord(row.state()),
-      Stamp(row.sealed_at()), Stamp(row.confirmed_at()),
-      codes ? absl::StrFormat("%08d", row.passcode()) : "", row.qr_code(), row.manual_code()};
-  return absl::StrJoin(cells, ",", [](std::string* out, const std::string& cell) {
-           absl::StrAppend(out, image::CsvQuote(cell));
-         }) + "\n";
+  const std::vector<std::string> cells = {row.device_id(),
+                                          row.ticket(),
+                                          row.lot(),
+                                          row.product(),
+                                          absl::StrFormat("0x%04X", row.vendor_id()),
+                                          absl::StrFormat("0x%04X", row.product_id()),
+                                          row.factory(),
+                                          row.line(),
+                                          row.serial_number(),
+                                          ToUpperHex(AsBytes(row.dac_serial())),
+                                          ToHex(AsBytes(row.dac_sha256())),
+                                          ToHex(AsBytes(row.public_key_sha256())),
+                                          row.pai(),
+                                          absl::StrCat(row.discriminator()),
+                                          ToHex(AsBytes(row.image_sha256())),
+                                          ToBase64(AsBytes(row.image_signature())),
+                                          StateWord(row.state()),
+                                          Stamp(row.sealed_at()),
+                                          Stamp(row.confirmed_at()),
+                                          codes ? absl::StrFormat("%08d", row.passcode()) : "",
+                                          row.qr_code(),
+                                          row.manual_code()};
+  return absl::StrJoin(cells, ",",
+                       [](std::string* out, const std::string& cell) {
+                         absl::StrAppend(out, image::CsvQuote(cell));
+                       }) +
+         "\n";
 }
 
 }  // namespace
@@ -106,11 +128,14 @@ absl::Status ListDevices(Context& context, const AuditOptions& options) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::ManifestRow& row : all.rows()) {
     rows.push_back({row.serial_number(), row.lot(), row.line(), StateWord(row.state()),
-                    ToUpperHex(AsBytes(row.dac_serial())), Stamp(row.sealed_at()), row.device_id()});
+                    ToUpperHex(AsBytes(row.dac_serial())), Stamp(row.sealed_at()),
+                    row.device_id()});
   }
-  context.Print(RenderTable({"serial number", "lot", "line", "state", "DAC serial", "sealed", "device"}, rows));
+  context.Print(RenderTable(
+      {"serial number", "lot", "line", "state", "DAC serial", "sealed", "device"}, rows));
   if (!request.page_token().empty()) {
-    context.Remark(absl::StrCat("only the first ", all.rows_size(), " are shown; --limit shows more"));
+    context.Remark(
+        absl::StrCat("only the first ", all.rows_size(), " are shown; --limit shows more"));
   }
   return absl::OkStatus();
 }
@@ -122,7 +147,8 @@ absl::Status ShowDevice(Context& context, const AuditOptions& options) {
   } else {
     const auto serial = FromHex(options.dac_serial);
     if (!serial.ok()) {
-      return RefuseField(Reason::FIELD_MALFORMED, "--dac-serial", options.dac_serial, "must be hex digits");
+      return RefuseField(Reason::FIELD_MALFORMED, "--dac-serial", options.dac_serial,
+                         "must be hex digits");
     }
     request.set_dac_serial(ToText(*serial));
   }

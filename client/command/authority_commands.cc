@@ -73,7 +73,8 @@ absl::Status PrintPai(Context& context, const absl::StatusOr<v1::Pai>& pai) {
 
 template <typename Request>
 absl::Status ByName(Context& context,
-                    grpc::Status (Authority::*method)(grpc::ClientContext*, const Request&, v1::Pai*),
+                    grpc::Status (Authority::*method)(grpc::ClientContext*, const Request&,
+                                                      v1::Pai*),
                     const std::string& name) {
   Request request;
   request.set_request_id(NewRequestId());
@@ -93,8 +94,9 @@ absl::Status CreatePai(Context& context, const PaiOptions& options) {
   const auto pai = CallAuthority(context, &Authority::CreatePai, request);
   if (!pai.ok()) return pai.status();
   if (!options.out.empty()) {
-    ASSAY_RETURN_IF_ERROR(ReplaceFile(
-        options.out, AsBytes(matter::ToPem("CERTIFICATE REQUEST", AsBytes(pai->csr()))), kPublicFile));
+    ASSAY_RETURN_IF_ERROR(
+        ReplaceFile(options.out, AsBytes(matter::ToPem("CERTIFICATE REQUEST", AsBytes(pai->csr()))),
+                    kPublicFile));
     context.Remark(absl::StrCat("request for the PAA's owner in ", options.out));
   }
   return PrintPai(context, pai);
@@ -170,7 +172,8 @@ absl::Status SignDeclaration(Context& context, const DeclarationOptions& options
   const auto response = CallAuthority(context, &Authority::SignSandboxDeclaration, request);
   if (!response.ok()) return response.status();
   ASSAY_RETURN_IF_ERROR(ReplaceFile(options.out, AsBytes(response->declaration()), kPublicFile));
-  context.Remark(absl::StrCat("declaration in ", options.out, ", ", response->declaration().size(), " bytes"));
+  context.Remark(
+      absl::StrCat("declaration in ", options.out, ", ", response->declaration().size(), " bytes"));
   return absl::OkStatus();
 }
 

@@ -17,7 +17,8 @@ using Catalog = v1::CatalogService::Stub;
 
 std::string Id(uint32_t id) { return absl::StrFormat("0x%04X", id); }
 std::string Day(const google::protobuf::Timestamp& stamp) {
-  return absl::FormatTime("%Y-%m-%d %H:%M", absl::FromUnixSeconds(stamp.seconds()), absl::UTCTimeZone());
+  return absl::FormatTime("%Y-%m-%d %H:%M", absl::FromUnixSeconds(stamp.seconds()),
+                          absl::UTCTimeZone());
 }
 
 // A connection and the catalog on it.
@@ -35,7 +36,8 @@ absl::StatusOr<Desk> Open(const Context& context, const std::string& role) {
 // One call whose answer is one message to be shown.
 template <typename Request, typename Response>
 absl::Status CallAndShow(Context& context, const std::string& role,
-                         grpc::Status (Catalog::*method)(grpc::ClientContext*, const Request&, Response*),
+                         grpc::Status (Catalog::*method)(grpc::ClientContext*, const Request&,
+                                                         Response*),
                          const Request& request) {
   auto desk = Open(context, role);
   if (!desk.ok()) return desk.status();
@@ -46,14 +48,21 @@ absl::Status CallAndShow(Context& context, const std::string& role,
 }
 
 std::vector<std::string> LotRow(const v1::Lot& lot) {
-  return {lot.name(), lot.product(), lot.factory(), lot.state() == v1::LOT_STATE_OPEN ? "open" : "closed",
-          absl::StrCat(lot.count()), absl::StrCat(lot.sealed()), absl::StrCat(lot.confirmed()),
-          absl::StrCat(lot.scrapped()), absl::StrCat(lot.count() - std::min(lot.count(), lot.claimed())),
+  return {lot.name(),
+          lot.product(),
+          lot.factory(),
+          lot.state() == v1::LOT_STATE_OPEN ? "open" : "closed",
+          absl::StrCat(lot.count()),
+          absl::StrCat(lot.sealed()),
+          absl::StrCat(lot.confirmed()),
+          absl::StrCat(lot.scrapped()),
+          absl::StrCat(lot.count() - std::min(lot.count(), lot.claimed())),
           Day(lot.opened_at())};
 }
 const std::vector<std::string>& LotHead() {
-  static const auto* const kHead = new std::vector<std::string>{
-      "lot", "product", "factory", "state", "count", "sealed", "confirmed", "scrapped", "left", "opened"};
+  static const auto* const kHead =
+      new std::vector<std::string>{"lot",    "product",   "factory",  "state", "count",
+                                   "sealed", "confirmed", "scrapped", "left",  "opened"};
   return *kHead;
 }
 
@@ -115,10 +124,11 @@ absl::Status ListProducts(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::Product& product : all.products()) {
     const v1::ProductSpec& spec = product.spec();
-    rows.push_back({product.name(), Id(spec.vendor_id()), Id(spec.product_id()), spec.vendor_name(),
-                    spec.product_name(),
-                    EnumWord(*v1::Attestation_descriptor()->FindValueByNumber(spec.dac().attestation())),
-                    absl::StrCat(product.revision()), Day(product.updated_at())});
+    rows.push_back(
+        {product.name(), Id(spec.vendor_id()), Id(spec.product_id()), spec.vendor_name(),
+         spec.product_name(),
+         EnumWord(*v1::Attestation_descriptor()->FindValueByNumber(spec.dac().attestation())),
+         absl::StrCat(product.revision()), Day(product.updated_at())});
   }
   context.Print(RenderTable(
       {"product", "VID", "PID", "vendor", "name", "attestation", "revision", "updated"}, rows));
@@ -132,7 +142,8 @@ absl::Status OpenLot(Context& context, const LotOptions& options) {
   request.set_product(options.product);
   request.set_factory(options.factory);
   if (request.factory().empty()) {
-    if (const auto profile = context.LoadProfile(); profile.ok()) request.set_factory(profile->factory);
+    if (const auto profile = context.LoadProfile(); profile.ok())
+      request.set_factory(profile->factory);
   }
   request.set_count(options.count);
   if (options.retention_days > 0) {
@@ -180,15 +191,16 @@ absl::Status ListLots(Context& context, const LotOptions& options) {
 absl::Status ShowStatus(Context& context) {
   auto desk = Open(context, "operator");
   if (!desk.ok()) return desk.status();
-  const auto server = desk->connection->Call(*desk->stub, &Catalog::GetServer, v1::GetServerRequest());
+  const auto server =
+      desk->connection->Call(*desk->stub, &Catalog::GetServer, v1::GetServerRequest());
   if (!server.ok()) return server.status();
   if (context.json()) {
     context.PrintMessage(*server);
     return absl::OkStatus();
   }
   context.Print(absl::StrCat("server   assayd ", server->version(), ", ", server->mode(), " mode\n",
-                             "caller   ", server->caller(), "\n",
-                             "roles    ", absl::StrJoin(server->roles(), ", "), "\n"));
+                             "caller   ", server->caller(), "\n", "roles    ",
+                             absl::StrJoin(server->roles(), ", "), "\n"));
   const auto lots = AllLots(*desk, {});
   if (!lots.ok()) return lots.status();
   context.Print("\n");

@@ -1,5 +1,5 @@
-// The commands, each a function of what was typed. They print results on standard output, remarks on standard error, and
-// return the fault; exit codes and the line about the fault are run.cc's.
+// The commands, each a function of what was typed. They print results on standard output, remarks
+// on standard error, and return the fault; exit codes and the line about the fault are run.cc's.
 #pragma once
 
 #include <cstdint>

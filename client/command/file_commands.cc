@@ -30,7 +30,8 @@ void PrintFields(Context& context, const Fields& fields) {
     context.Print(json.dump(2) + "\n");
     return;
   }
-  for (const auto& [name, value] : fields) context.Print(absl::StrFormat("%-15s %s\n", name, value));
+  for (const auto& [name, value] : fields)
+    context.Print(absl::StrFormat("%-15s %s\n", name, value));
 }
 
 std::string Id(uint16_t id) { return absl::StrFormat("0x%04X", id); }
@@ -92,7 +93,8 @@ class CsvTable {
     if (!text.ok()) return text.status();
     auto records = image::ReadCsv(*text, path);
     if (!records.ok()) return records.status();
-    if (records->empty()) return RefuseField(Reason::FIELD_REQUIRED, path, "", "has no header line");
+    if (records->empty())
+      return RefuseField(Reason::FIELD_REQUIRED, path, "", "has no header line");
     CsvTable table;
     table.records_ = *std::move(records);
     return table;
@@ -102,7 +104,8 @@ class CsvTable {
   std::string Cell(size_t row, const std::string& column) const {
     const auto& head = records_[0].cells;
     for (size_t i = 0; i < head.size(); ++i) {
-      if (head[i].text == column && i < records_[row + 1].cells.size()) return records_[row + 1].cells[i].text;
+      if (head[i].text == column && i < records_[row + 1].cells.size())
+        return records_[row + 1].cells[i].text;
     }
     return "";
   }
@@ -118,7 +121,8 @@ absl::Status CheckManifest(const std::string& manifest, ByteView image) {
   for (size_t row = 0; row < table->size(); ++row) {
     if (table->Cell(row, "image_sha256") == digest) return absl::OkStatus();
   }
-  return RefuseField(Reason::VERIFY_FAILED, "manifest", digest, "no row of the manifest has this image");
+  return RefuseField(Reason::VERIFY_FAILED, "manifest", digest,
+                     "no row of the manifest has this image");
 }
 
 }  // namespace
@@ -127,13 +131,15 @@ absl::Status ParseCodes(Context& context, const CodesOptions& options) {
   if (absl::StrContains(options.text, "MT:")) {
     const auto payloads = matter::ParseQrs(options.text);
     if (!payloads.ok()) return payloads.status();
-    for (const matter::SetupPayload& payload : *payloads) PrintFields(context, PayloadFields(payload));
+    for (const matter::SetupPayload& payload : *payloads)
+      PrintFields(context, PayloadFields(payload));
     return DrawQr(context, options.text, options);
   }
   const auto code = matter::ParseManualCode(options.text);
   if (!code.ok()) return code.status();
-  Fields fields = {{"discriminator", absl::StrFormat("%d (upper four bits)", code->short_discriminator)},
-                   {"passcode", absl::StrFormat("%08d", code->passcode)}};
+  Fields fields = {
+      {"discriminator", absl::StrFormat("%d (upper four bits)", code->short_discriminator)},
+      {"passcode", absl::StrFormat("%08d", code->passcode)}};
   if (code->is_long) {
     fields.emplace_back("vendor_id", Id(code->vendor_id));
     fields.emplace_back("product_id", Id(code->product_id));
@@ -145,9 +151,10 @@ absl::Status ParseCodes(Context& context, const CodesOptions& options) {
 absl::Status MakeCodes(Context& context, const CodesOptions& options) {
   if (options.vendor_id > 0xFFFF || options.product_id > 0xFFFF || options.flow > 2 ||
       options.discovery > 0xFF || options.discriminator > 0xFFF || options.passcode > 99999998) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "codes", "",
-                       "vendor and product are 16 bits, flow 0 to 2, discovery 8 bits, discriminator 0 to "
-                       "4095, passcode 1 to 99999998");
+    return RefuseField(
+        Reason::FIELD_OUT_OF_RANGE, "codes", "",
+        "vendor and product are 16 bits, flow 0 to 2, discovery 8 bits, discriminator 0 to "
+        "4095, passcode 1 to 99999998");
   }
   matter::SetupPayload payload;
   payload.vendor_id = static_cast<uint16_t>(options.vendor_id);
@@ -197,7 +204,8 @@ absl::Status DiffImageFiles(Context& context, const ImageOptionsTyped& options) 
 absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options) {
   const auto image = ReadFile(options.file);
   if (!image.ok()) return image.status();
-  const std::string signature_path = options.signature.empty() ? options.file + ".cms" : options.signature;
+  const std::string signature_path =
+      options.signature.empty() ? options.file + ".cms" : options.signature;
   const auto signature = ReadFile(signature_path);
   if (!signature.ok()) return signature.status();
   const auto text = ReadTextFile(options.certificate);
@@ -232,7 +240,8 @@ absl::Status MakeLabels(Context& context, const LabelOptions& options) {
     const auto pages = image::RenderLabelSvgPages(units, {});
     if (!pages.ok()) return pages.status();
     for (size_t i = 0; i < pages->size(); ++i) {
-      const std::string path = absl::StrCat(options.out.substr(0, options.out.size() - 4), "-", i + 1, ".svg");
+      const std::string path =
+          absl::StrCat(options.out.substr(0, options.out.size() - 4), "-", i + 1, ".svg");
       ASSAY_RETURN_IF_ERROR(ReplaceFile(path, AsBytes((*pages)[i]), kPrivateFile));
     }
   } else {

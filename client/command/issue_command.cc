@@ -70,13 +70,15 @@ bool StopsTheRun(const absl::Status& status) {
   }
 }
 
-// Takes identities from the stream and keeps them in batches on a thread of its own, so that the disk and the server
-// work at the same time.
+// Takes identities from the stream and keeps them in batches on a thread of its own, so that the
+// disk and the server work at the same time.
 class Keeper {
  public:
   Keeper(IssueRun& run, const v1::ProductSpec& spec, Progress& progress,
          std::function<absl::Status(const std::vector<v1::Identity>&)> kept)
-      : run_(run), spec_(spec), progress_(progress), kept_(std::move(kept)), thread_([this] { Loop(); }) {}
+      : run_(run), spec_(spec), progress_(progress), kept_(std::move(kept)), thread_([this] {
+          Loop();
+        }) {}
   ~Keeper() { (void)End(); }
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
@@ -167,7 +169,8 @@ void PrintDevices(Context& context, const std::vector<v1::Identity>& devices, bo
   }
   if (!rows.empty()) {
     context.Print(RenderTable(
-        {"serial number", "DAC serial", "discriminator", "QR code", "manual code", "folder"}, rows));
+        {"serial number", "DAC serial", "discriminator", "QR code", "manual code", "folder"},
+        rows));
   }
   if (!show_qr) return;
   for (const v1::Identity& device : devices) {
@@ -220,7 +223,8 @@ absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& r
   });
   absl::Status first_fault;
   const auto take = [&](const std::string& ticket, absl::StatusOr<v1::IssueResponse> outcome) {
-    absl::Status status = outcome.ok() ? CheckIdentity(outcome->identity(), spec) : outcome.status();
+    absl::Status status =
+        outcome.ok() ? CheckIdentity(outcome->identity(), spec) : outcome.status();
     if (status.ok()) {
       if (outcome->sealed_before()) ++shown.sealed_before;
       return keeper.Take(std::move(*outcome->mutable_identity()));
@@ -258,13 +262,15 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   if (!lot.ok()) return lot.status();
   const bool wants_csr = lot->spec().dac().attestation() == v1::ATTESTATION_CSR;
   if (wants_csr == options.csr_folder.empty()) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
-                       wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
-                                 : "the lot's product does not take requests of devices");
+    return RefuseField(
+        Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
+        wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
+                  : "the lot's product does not take requests of devices");
   }
   const std::string folder = options.out.empty() ? options.lot : options.out;
   auto run = IssueRun::Begin(
-      folder, {options.lot, options.count, options.ticket_prefix, options.csr_folder}, context.random());
+      folder, {options.lot, options.count, options.ticket_prefix, options.csr_folder},
+      context.random());
   if (!run.ok()) return run.status();
   if (run->had() > 0) {
     context.Remark(absl::StrCat("continuing in ", folder, ": ", run->had(), " of ", run->total(),
@@ -279,9 +285,9 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   }
   Shown shown;
   InterruptGuard guard;
-  const absl::Status status =
-      run->missing().empty() ? absl::OkStatus()
-                             : StreamMissing(context, **connection, *run, options, lot->spec(), shown);
+  const absl::Status status = run->missing().empty() ? absl::OkStatus()
+                                                     : StreamMissing(context, **connection, *run,
+                                                                     options, lot->spec(), shown);
   if (context.json()) {
     for (const v1::Identity& device : shown.first) context.Print(JsonLineOf(device));
   } else if (options.show_qr || run->total() <= kMaxShown) {
@@ -292,7 +298,8 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
                                 "; give a larger -n or another --out for more"));
   }
   if (shown.sealed_before > 0) {
-    context.Remark(absl::StrCat(shown.sealed_before, " of them had been sealed before and were fetched again"));
+    context.Remark(absl::StrCat(shown.sealed_before,
+                                " of them had been sealed before and were fetched again"));
   }
   if (interrupted && status.ok() && !run->missing().empty()) {
     return absl::CancelledError("stopped; run the same command again to go on");
@@ -343,7 +350,8 @@ absl::Status MfgTool(Context& context, const MfgToolOptions& options) {
   if (const auto profile = context.LoadProfile(); profile.ok()) tools.factory = profile->factory;
   const auto result = RunMfgTool(options, tools);
   if (!result.ok()) return result.status();
-  context.Remark(absl::StrCat("lot ", result->lot, ": ", result->devices, " device(s) in ", result->folder));
+  context.Remark(
+      absl::StrCat("lot ", result->lot, ": ", result->devices, " device(s) in ", result->folder));
   context.Print(absl::StrCat(result->summary, "\n"));
   return absl::OkStatus();
 }

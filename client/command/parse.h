@@ -16,7 +16,8 @@ struct ParsedCommand {
   bool usage_error = false;
 };
 
-// `arguments` without the program's name. Numbers are decimal or 0x. mfg_tool's short options of several letters
+// `arguments` without the program's name. Numbers are decimal or 0x. mfg_tool's short options of
+// several letters
 // (-cd, -cf, -dm, -lt, -vf, -cn, -ds) are known after "mfg-tool".
 ParsedCommand ParseCommand(const std::vector<std::string>& arguments);
 

@@ -19,7 +19,7 @@ int RunCommandLine(const std::vector<std::string>& arguments) {
   const absl::Status status = parsed.action(context);
   const ExitCode code = ExitCodeOf(status);
   if (code != ExitCode::kOk) {
-    const char* const what = absl::IsCancelled(status)            ? "ended"
+    const char* const what = absl::IsCancelled(status)        ? "ended"
                              : code == ExitCode::kUnreachable ? "unreachable"
                                                               : "refused";
     std::fprintf(stderr, "assay: %s: %s\n", what, FaultLine(status).c_str());

@@ -6,8 +6,8 @@
 
 namespace assay::client {
 
-// `arguments` without the program's name. Writes results to standard output and faults to standard error.
-// 0 done, 1 refused, 2 wrong usage, 3 server unreachable.
+// `arguments` without the program's name. Writes results to standard output and faults to standard
+// error. 0 done, 1 refused, 2 wrong usage, 3 server unreachable.
 int RunCommandLine(const std::vector<std::string>& arguments);
 
 }  // namespace assay::client

@@ -26,8 +26,8 @@ constexpr size_t kMaxSerialNumber = 32;
 // Keys whose value is the product's or the authority's, never a row's.
 const std::set<std::string, std::less<>>& KeysNotFromCsv() {
   static const auto* const kKeys = new std::set<std::string, std::less<>>{
-      "vendor-id", "product-id", "iteration-count", "dac-cert", "dac-key",
-      "dac-pub-key", "pai-cert", "cert-dclrn"};
+      "vendor-id", "product-id",  "iteration-count", "dac-cert",
+      "dac-key",   "dac-pub-key", "pai-cert",        "cert-dclrn"};
   return *kKeys;
 }
 const std::set<std::string, std::less<>>& DeviceKeys() {
@@ -42,18 +42,30 @@ bool IsDeviceKey(std::string_view name_space, std::string_view key) {
 
 std::string EncodingName(CsvEncoding encoding) {
   switch (encoding) {
-    case CsvEncoding::kU8: return "u8";
-    case CsvEncoding::kI8: return "i8";
-    case CsvEncoding::kU16: return "u16";
-    case CsvEncoding::kI16: return "i16";
-    case CsvEncoding::kU32: return "u32";
-    case CsvEncoding::kI32: return "i32";
-    case CsvEncoding::kU64: return "u64";
-    case CsvEncoding::kI64: return "i64";
-    case CsvEncoding::kString: return "string";
-    case CsvEncoding::kBinary: return "binary";
-    case CsvEncoding::kHex2Bin: return "hex2bin";
-    case CsvEncoding::kBase64: return "base64";
+    case CsvEncoding::kU8:
+      return "u8";
+    case CsvEncoding::kI8:
+      return "i8";
+    case CsvEncoding::kU16:
+      return "u16";
+    case CsvEncoding::kI16:
+      return "i16";
+    case CsvEncoding::kU32:
+      return "u32";
+    case CsvEncoding::kI32:
+      return "i32";
+    case CsvEncoding::kU64:
+      return "u64";
+    case CsvEncoding::kI64:
+      return "i64";
+    case CsvEncoding::kString:
+      return "string";
+    case CsvEncoding::kBinary:
+      return "binary";
+    case CsvEncoding::kHex2Bin:
+      return "hex2bin";
+    case CsvEncoding::kBase64:
+      return "base64";
   }
   return "";
 }
@@ -72,7 +84,8 @@ absl::StatusOr<uint32_t> Number(const std::string& place, const NvsValue& value)
           if (wide >= 0 && wide <= UINT32_MAX) return static_cast<uint32_t>(wide);
           return RefuseField(Reason::FIELD_OUT_OF_RANGE, place, "", "must fit 32 bits unsigned");
         } else {
-          return RefuseField(Reason::FIELD_MALFORMED, place, "", "must be declared as a number (u32)");
+          return RefuseField(Reason::FIELD_MALFORMED, place, "",
+                             "must be declared as a number (u32)");
         }
       },
       value);
@@ -91,10 +104,12 @@ absl::StatusOr<Bytes> Blob(const std::string& place, const NvsValue& value, bool
                                     : "must be declared as hex2bin, base64 or binary");
 }
 
-absl::Status SetDeviceValue(const std::string& place, const NvsEntry& entry, v1::DeviceValues& values) {
+absl::Status SetDeviceValue(const std::string& place, const NvsEntry& entry,
+                            v1::DeviceValues& values) {
   if (entry.key == "serial-num") {
     const auto* text = std::get_if<std::string>(&entry.value);
-    if (text == nullptr) return RefuseField(Reason::FIELD_MALFORMED, place, "", "must be declared as string");
+    if (text == nullptr)
+      return RefuseField(Reason::FIELD_MALFORMED, place, "", "must be declared as string");
     if (text->empty()) return RefuseField(Reason::FIELD_REQUIRED, place, "", "is empty");
     if (text->size() > kMaxSerialNumber) {
       return RefuseField(Reason::FIELD_TOO_LONG, place, *text, "must be at most 32 bytes");
@@ -228,7 +243,8 @@ absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string
     v1::DeviceValues values;
     for (const NvsEntry& entry : unit.entries) {
       if (IsDeviceKey(entry.name_space, entry.key)) {
-        ASSAY_RETURN_IF_ERROR(SetDeviceValue(Place(mcsv_path, unit.line, entry.key), entry, values));
+        ASSAY_RETURN_IF_ERROR(
+            SetDeviceValue(Place(mcsv_path, unit.line, entry.key), entry, values));
       } else if (const CsvKey* key = FindKey(*schema, entry)) {
         AddExtra(entry, *key, values);
       }

@@ -1,7 +1,7 @@
-// mfg_tool's --csv and --mcsv as values the line gives: the whole of both files is read and checked before anything
-// is issued. serial-num, rd-id-uid, discriminator, passcode, salt and verifier become values of the device, so that
-// image, label and records agree; other keys become extra keys of the product. Every refusal names file, line and
-// column.
+// mfg_tool's --csv and --mcsv as values the line gives: the whole of both files is read and checked
+// before anything is issued. serial-num, rd-id-uid, discriminator, passcode, salt and verifier
+// become values of the device, so that image, label and records agree; other keys become extra keys
+// of the product. Every refusal names file, line and column.
 #pragma once
 
 #include <string>
@@ -19,7 +19,8 @@ struct CsvPlan {
   bool has_rotating_id = false;
 };
 
-// Reads both files; `file` values are read from the path as it stands, or below the mcsv file's folder.
+// Reads both files; `file` values are read from the path as it stands, or below the mcsv file's
+// folder.
 absl::StatusOr<CsvPlan> PlanFromCsv(const std::string& csv_path, const std::string& mcsv_path);
 // The same from texts.
 absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string& csv_path,

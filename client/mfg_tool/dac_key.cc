@@ -25,7 +25,8 @@ constexpr size_t kScalarSize = 32;
 std::unique_ptr<EVP_PKEY, Free> Decode(ByteView file) {
   const unsigned char* at = file.data();
   if (AsText(file).find("-----BEGIN") == std::string_view::npos) {
-    return std::unique_ptr<EVP_PKEY, Free>(d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(file.size())));
+    return std::unique_ptr<EVP_PKEY, Free>(
+        d2i_AutoPrivateKey(nullptr, &at, static_cast<long>(file.size())));
   }
   std::unique_ptr<BIO, Free> bio(BIO_new_mem_buf(file.data(), static_cast<int>(file.size())));
   // An empty password instead of a prompt at the terminal.
@@ -40,8 +41,8 @@ absl::StatusOr<SecretBytes> ReadDacKey(const std::string& path) {
   if (!bytes.ok()) return bytes.status();
   const SecretBytes file(*std::move(bytes));
   if (file.size() == kScalarSize) return file.Clone();
-  const absl::Status malformed = RefuseField(Reason::FIELD_MALFORMED, path, "",
-                                             "is not a P-256 private key in PEM, DER or 32 raw bytes");
+  const absl::Status malformed = RefuseField(
+      Reason::FIELD_MALFORMED, path, "", "is not a P-256 private key in PEM, DER or 32 raw bytes");
   const auto key = Decode(file.view());
   if (key == nullptr) return malformed;
   char group[32] = {};
@@ -54,7 +55,8 @@ absl::StatusOr<SecretBytes> ReadDacKey(const std::string& path) {
   }
   const std::unique_ptr<BIGNUM, Free> scalar(number);
   SecretBytes out(kScalarSize);
-  if (BN_bn2binpad(scalar.get(), out.data(), kScalarSize) != static_cast<int>(kScalarSize)) return malformed;
+  if (BN_bn2binpad(scalar.get(), out.data(), kScalarSize) != static_cast<int>(kScalarSize))
+    return malformed;
   return out;
 }
 

@@ -51,8 +51,8 @@ absl::StatusOr<std::vector<NvsEntry>> FactoryEntries(const v1::Identity& identit
 }
 
 bool IsFileKey(const NvsEntry& entry) {
-  static const auto* const kKeys = new std::set<std::string>{"dac-cert", "dac-key", "dac-pub-key",
-                                                             "pai-cert", "cert-dclrn"};
+  static const auto* const kKeys =
+      new std::set<std::string>{"dac-cert", "dac-key", "dac-pub-key", "pai-cert", "cert-dclrn"};
   return entry.name_space == image::kFactoryNamespace && kKeys->contains(entry.key);
 }
 

@@ -1,5 +1,5 @@
-// What an issued device's images hold, read out of them with our own readers: the keys mfg_tool lists in its csv
-// files, and the DAC key for its internal/ files.
+// What an issued device's images hold, read out of them with our own readers: the keys mfg_tool
+// lists in its csv files, and the DAC key for its internal/ files.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@
 
 namespace assay::client {
 
-// One line of mfg_tool's generator csv. Blobs that mfg_tool keeps in files (type "file") have their bytes in `content`
-// and get their path when the tree is written.
+// One line of mfg_tool's generator csv. Blobs that mfg_tool keeps in files (type "file") have their
+// bytes in `content` and get their path when the tree is written.
 struct DeviceKey {
   std::string name_space;
   std::string key;
@@ -29,8 +29,8 @@ struct DeviceContent {
   Bytes dac_public_key;         // 65 bytes
 };
 
-// Opens an encrypted factory image with the keys that came with it. ROLE_MISSING where they were withheld,
-// IMAGE_MALFORMED where an image cannot be read.
+// Opens an encrypted factory image with the keys that came with it. ROLE_MISSING where they were
+// withheld, IMAGE_MALFORMED where an image cannot be read.
 absl::StatusOr<DeviceContent> ReadDeviceContent(const v1::Identity& identity,
                                                 const v1::ProductSpec& spec);
 

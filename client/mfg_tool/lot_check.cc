@@ -50,7 +50,8 @@ std::vector<Claim> TextClaims(const MfgToolOptions& o, const v1::ProductSpec& a,
       {"--product-color", o.product_color.has_value(), a.product_color(), b.product_color()},
       {"--calendar-types", !o.calendar_types.empty(), absl::StrJoin(a.calendar_types(), " "),
        absl::StrJoin(b.calendar_types(), " ")},
-      {"--locales", !o.locales.empty(), absl::StrJoin(a.locales(), " "), absl::StrJoin(b.locales(), " ")},
+      {"--locales", !o.locales.empty(), absl::StrJoin(a.locales(), " "),
+       absl::StrJoin(b.locales(), " ")},
       {"--fixed-labels", !o.fixed_labels.empty(), Lines(a.fixed_labels()), Lines(b.fixed_labels())},
       {"--supported-modes", !o.supported_modes.empty(), Lines(a.supported_modes()),
        Lines(b.supported_modes())},
@@ -77,7 +78,8 @@ std::vector<Claim> ChoiceClaims(const MfgToolOptions& o, const v1::ProductSpec& 
       {"--enable-dynamic-passcode", o.enable_dynamic_passcode, "yes", YesNo(b.dynamic_passcode())},
       {"--enable-rotating-device-id", o.enable_rotating_device_id, "yes",
        YesNo(b.rotating_id().enabled())},
-      {o.dac_cert ? "--dac-cert" : "--pai", o.pai, EnumWord(*v1::Attestation_descriptor()->FindValueByNumber(a.dac().attestation())),
+      {o.dac_cert ? "--dac-cert" : "--pai", o.pai,
+       EnumWord(*v1::Attestation_descriptor()->FindValueByNumber(a.dac().attestation())),
        EnumWord(*v1::Attestation_descriptor()->FindValueByNumber(b.dac().attestation()))},
       {"--lifetime", o.lifetime.has_value(), lifetime(a.dac()), lifetime(b.dac())},
       {"--valid-from", o.valid_from.has_value(), absl::StrCat(a.dac().valid_from().seconds()),
@@ -89,7 +91,8 @@ std::vector<Claim> ChoiceClaims(const MfgToolOptions& o, const v1::ProductSpec& 
       {"--dac-in-secure-cert", o.dac_in_secure_cert, "yes", YesNo(theirs.attestation())},
       {"--commissionable-data-in-secure-cert", o.commissionable_data_in_secure_cert, "yes",
        YesNo(theirs.commissioning())},
-      {"--rd-id-uid-in-secure-cert", o.rd_id_uid_in_secure_cert, "yes", YesNo(theirs.rotating_id())},
+      {"--rd-id-uid-in-secure-cert", o.rd_id_uid_in_secure_cert, "yes",
+       YesNo(theirs.rotating_id())},
       {"--ds-peripheral", o.ds_peripheral, "yes", YesNo(theirs.ecdsa_peripheral())},
       {"--efuse-key-id", o.efuse_key_id.has_value(), absl::StrCat(mine.efuse_key_id()),
        absl::StrCat(theirs.efuse_key_id())},
@@ -100,12 +103,14 @@ absl::Status CheckExtraKeys(const v1::ProductSpec& mine, const v1::ProductSpec& 
   for (const v1::ExtraKey& key : mine.extra_keys()) {
     const bool known = std::any_of(
         theirs.extra_keys().begin(), theirs.extra_keys().end(), [&](const v1::ExtraKey& other) {
-          const std::string name_space = other.namespace_().empty() ? "chip-factory" : other.namespace_();
+          const std::string name_space =
+              other.namespace_().empty() ? "chip-factory" : other.namespace_();
           return other.key() == key.key() && name_space == key.namespace_() &&
                  other.type() == key.type() && other.encoding() == key.encoding();
         });
     if (known) continue;
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--csv", absl::StrCat(key.namespace_(), "/", key.key()),
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--csv",
+                       absl::StrCat(key.namespace_(), "/", key.key()),
                        "is no extra key of the lot's product with this type and encoding");
   }
   return absl::OkStatus();
@@ -115,13 +120,13 @@ absl::Status CheckExtraKeys(const v1::ProductSpec& mine, const v1::ProductSpec& 
 
 absl::Status CheckAgainstLot(const MfgToolOptions& options, const MfgToolPlan& plan,
                              const v1::ProductSpec& lot_spec) {
-  for (const auto& claims : {TextClaims(options, plan.spec, lot_spec),
-                             ChoiceClaims(options, plan.spec, lot_spec)}) {
+  for (const auto& claims :
+       {TextClaims(options, plan.spec, lot_spec), ChoiceClaims(options, plan.spec, lot_spec)}) {
     for (const Claim& claim : claims) {
       if (!claim.given || claim.mine == claim.theirs) continue;
-      return RefuseField(Reason::FIELDS_CONTRADICT, claim.flag, claim.mine,
-                         absl::StrCat("the lot's product says ",
-                                      claim.theirs.empty() ? "none" : claim.theirs));
+      return RefuseField(
+          Reason::FIELDS_CONTRADICT, claim.flag, claim.mine,
+          absl::StrCat("the lot's product says ", claim.theirs.empty() ? "none" : claim.theirs));
     }
   }
   return CheckExtraKeys(plan.spec, lot_spec);

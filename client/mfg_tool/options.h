@@ -1,4 +1,5 @@
-// The flags of Espressif's mfg_tool (esp-matter-mfg-tool 1.0.23) as they were typed. Nothing where not given.
+// The flags of Espressif's mfg_tool (esp-matter-mfg-tool 1.0.23) as they were typed. Nothing where
+// not given.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
 #include "client/mfg_tool/plan.h"
 
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "client/files.h"
 #include "client/mfg_tool/csv_plan.h"
 #include "client/mfg_tool/dac_key.h"
+#include "client/mfg_tool/flag_check.h"
 #include "client/numbers.h"
 #include "client/spec_texts.h"
 #include "image/factory_keys.h"
@@ -19,116 +19,11 @@
 namespace assay::client {
 namespace {
 
-absl::Status NotAllowed(absl::string_view flag, absl::string_view rule) {
-  return RefuseField(Reason::FIELD_NOT_ALLOWED, flag, "", rule);
-}
 absl::Status Contradicts(absl::string_view flag, absl::string_view rule) {
   return RefuseField(Reason::FIELDS_CONTRADICT, flag, "", rule);
 }
 absl::Status OutOfRange(absl::string_view flag, uint64_t value, absl::string_view rule) {
   return RefuseField(Reason::FIELD_OUT_OF_RANGE, flag, absl::StrCat(value), rule);
-}
-
-absl::Status CheckBuilt(const MfgToolOptions& options) {
-  if (options.key) {
-    return NotAllowed("--key",
-                      "Assay signs with PAI keys inside the HSM and takes none from a file: make one with "
-                      "`assay authority pai create`, have its request signed by your PAA (in sandbox mode "
-                      "`assay authority pai sign-sandbox`) and activate it, then run this with --pai and "
-                      "without -k");
-  }
-  if (options.paa) {
-    return NotAllowed("--paa",
-                      "Assay does not sign PAIs from files: make the PAI with `assay authority pai create` and "
-                      "`assay authority pai sign-sandbox`, then run this with --pai");
-  }
-  if (options.cn_prefix) {
-    return NotAllowed("--cn-prefix", "names the PAI that --paa makes; give it to `assay authority pai create "
-                                     "--common-name`");
-  }
-  if (options.port) {
-    return NotAllowed("--port", "Assay burns no eFuse; the key block is written beside the image, burn it "
-                                "with espefuse");
-  }
-  if (options.password) {
-    return NotAllowed("--password", "mfg_tool never used it, and Assay takes no key file it could open");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckPairs(const MfgToolOptions& options) {
-  if (options.csv.has_value() != options.mcsv.has_value()) {
-    return Contradicts(options.csv ? "--csv" : "--mcsv", "--csv and --mcsv are given together or not at all");
-  }
-  if (options.verifier && !(options.salt && options.passcode)) {
-    return Contradicts("--verifier", "needs the --salt and the --passcode it belongs to");
-  }
-  if (options.enable_dynamic_passcode && (options.salt || options.verifier || options.passcode)) {
-    return Contradicts("--enable-dynamic-passcode", "the device makes its own passcode: no --passcode, "
-                                                    "--salt or --verifier");
-  }
-  if (options.dac_cert.has_value() != options.dac_key.has_value()) {
-    return Contradicts(options.dac_cert ? "--dac-cert" : "--dac-key",
-                       "--dac-cert and --dac-key are given together");
-  }
-  if (options.dac_cert && !(options.pai && options.cert)) {
-    return Contradicts("--dac-cert", "needs --pai and, with -c, the PAI that signed it");
-  }
-  if (options.cert && !options.pai) return Contradicts("--cert", "says which PAI --pai means; give --pai");
-  if (options.rd_id_uid && !options.enable_rotating_device_id) {
-    return Contradicts("--rd-id-uid", "needs --enable-rotating-device-id");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckSecureCert(const MfgToolOptions& options) {
-  const bool some = options.commissionable_data_in_secure_cert || options.rd_id_uid_in_secure_cert;
-  const bool all = options.commissionable_data_in_secure_cert && options.rd_id_uid_in_secure_cert &&
-                   options.dac_in_secure_cert;
-  if (some && !all) {
-    return Contradicts(options.commissionable_data_in_secure_cert ? "--commissionable-data-in-secure-cert"
-                                                                  : "--rd-id-uid-in-secure-cert",
-                       "needs --dac-in-secure-cert, --commissionable-data-in-secure-cert and "
-                       "--rd-id-uid-in-secure-cert, all three");
-  }
-  if (options.dac_in_secure_cert && !options.pai) {
-    return Contradicts("--dac-in-secure-cert", "needs --pai: without it there is no DAC to put there");
-  }
-  if (options.dac_in_secure_cert && options.no_secure_cert_bin) {
-    return Contradicts("--no-secure-cert-bin", "with --dac-in-secure-cert the DAC would be nowhere");
-  }
-  if (options.efuse_key_id && !options.ds_peripheral) {
-    return Contradicts("--efuse-key-id", "needs --ds-peripheral");
-  }
-  if (!options.ds_peripheral) return absl::OkStatus();
-  static const std::set<std::string>* const kTargets =
-      new std::set<std::string>{"esp32h2", "esp32p4", "esp32c5", "esp32c61"};
-  if (!kTargets->contains(options.target.value_or("esp32"))) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--ds-peripheral", options.target.value_or("esp32"),
-                       "needs a --target that has the peripheral: esp32h2, esp32p4, esp32c5, esp32c61");
-  }
-  if (!options.dac_in_secure_cert) return Contradicts("--ds-peripheral", "needs --dac-in-secure-cert");
-  if (!options.efuse_key_id || *options.efuse_key_id < 0 || *options.efuse_key_id > 5) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "--efuse-key-id",
-                       options.efuse_key_id ? absl::StrCat(*options.efuse_key_id) : "",
-                       "must be 0 to 5 with --ds-peripheral");
-  }
-  return absl::OkStatus();
-}
-
-// The one device whose values are given by flags.
-absl::Status CheckSingle(const MfgToolOptions& options, uint64_t count) {
-  if (count == 1) return absl::OkStatus();
-  const char* const flag = options.discriminator ? "--discriminator"
-                           : options.passcode    ? "--passcode"
-                           : options.dac_key     ? "--dac-key"
-                           : options.serial_num  ? "--serial-num"
-                           : options.rd_id_uid   ? "--rd-id-uid"
-                           : options.salt        ? "--salt"
-                           : options.verifier    ? "--verifier"
-                                                 : nullptr;
-  if (flag == nullptr) return absl::OkStatus();
-  return Contradicts(flag, absl::StrCat("is one device's value, but ", count, " devices are asked for"));
 }
 
 absl::Status FillDac(const MfgToolOptions& options, v1::DacProfile& dac) {
@@ -152,8 +47,9 @@ absl::Status FillDac(const MfgToolOptions& options, v1::DacProfile& dac) {
   if (options.valid_from) {
     const auto time = ParseDate(*options.valid_from);
     if (!time) {
-      return RefuseField(Reason::FIELD_MALFORMED, "--valid-from", *options.valid_from,
-                         "must be YYYY-MM-DD, 'YYYY-MM-DD HH:MM:SS' or YYYY-MM-DDTHH:MM:SS, in UTC");
+      return RefuseField(
+          Reason::FIELD_MALFORMED, "--valid-from", *options.valid_from,
+          "must be YYYY-MM-DD, 'YYYY-MM-DD HH:MM:SS' or YYYY-MM-DDTHH:MM:SS, in UTC");
     }
     dac.mutable_valid_from()->set_seconds(absl::ToUnixSeconds(*time));
   }
@@ -163,9 +59,10 @@ absl::Status FillDac(const MfgToolOptions& options, v1::DacProfile& dac) {
 absl::Status FillLists(const MfgToolOptions& options, v1::ProductSpec& spec) {
   for (const std::string& name : options.calendar_types) {
     if (!image::CalendarOf(name)) {
-      return RefuseField(Reason::FIELD_OUT_OF_RANGE, "--calendar-types", name,
-                         "must be Buddhist, Chinese, Coptic, Ethiopian, Gregorian, Hebrew, Indian, Islamic, "
-                         "Japanese, Korean, Persian or Taiwanese");
+      return RefuseField(
+          Reason::FIELD_OUT_OF_RANGE, "--calendar-types", name,
+          "must be Buddhist, Chinese, Coptic, Ethiopian, Gregorian, Hebrew, Indian, Islamic, "
+          "Japanese, Korean, Persian or Taiwanese");
     }
     spec.add_calendar_types(name);
   }
@@ -204,12 +101,15 @@ absl::Status FillTexts(const MfgToolOptions& options, v1::ProductSpec& spec) {
     return absl::OkStatus();
   };
   ASSAY_RETURN_IF_ERROR(fill("--vendor-name", options.vendor_name, 32, spec.mutable_vendor_name()));
-  ASSAY_RETURN_IF_ERROR(fill("--product-name", options.product_name, 32, spec.mutable_product_name()));
+  ASSAY_RETURN_IF_ERROR(
+      fill("--product-name", options.product_name, 32, spec.mutable_product_name()));
   ASSAY_RETURN_IF_ERROR(
       fill("--hw-ver-str", options.hw_ver_str, 64, spec.mutable_hardware_version_string()));
-  ASSAY_RETURN_IF_ERROR(fill("--mfg-date", options.mfg_date, 16, spec.mutable_manufacturing_date()));
+  ASSAY_RETURN_IF_ERROR(
+      fill("--mfg-date", options.mfg_date, 16, spec.mutable_manufacturing_date()));
   ASSAY_RETURN_IF_ERROR(fill("--part-number", options.part_number, 32, spec.mutable_part_number()));
-  ASSAY_RETURN_IF_ERROR(fill("--product-label", options.product_label, 64, spec.mutable_product_label()));
+  ASSAY_RETURN_IF_ERROR(
+      fill("--product-label", options.product_label, 64, spec.mutable_product_label()));
   return fill("--product-url", options.product_url, 256, spec.mutable_product_url());
 }
 
@@ -267,7 +167,8 @@ void FillSecureCert(const MfgToolOptions& options, v1::ImageOptions& image) {
   secure_cert.set_commissioning(options.commissionable_data_in_secure_cert);
   secure_cert.set_rotating_id(options.rd_id_uid_in_secure_cert);
   secure_cert.set_ecdsa_peripheral(options.ds_peripheral);
-  secure_cert.set_efuse_key_id(options.ds_peripheral ? static_cast<int32_t>(*options.efuse_key_id) : -1);
+  secure_cert.set_efuse_key_id(options.ds_peripheral ? static_cast<int32_t>(*options.efuse_key_id)
+                                                     : -1);
 }
 
 absl::StatusOr<std::string> DecodeBase64(const char* flag, const std::string& text) {
@@ -391,9 +292,7 @@ absl::Status ReadFiles(const MfgToolOptions& options, MfgToolPlan& plan) {
 }  // namespace
 
 absl::StatusOr<MfgToolPlan> PlanMfgTool(const MfgToolOptions& options) {
-  ASSAY_RETURN_IF_ERROR(CheckBuilt(options));
-  ASSAY_RETURN_IF_ERROR(CheckPairs(options));
-  ASSAY_RETURN_IF_ERROR(CheckSecureCert(options));
+  ASSAY_RETURN_IF_ERROR(CheckFlags(options));
   MfgToolPlan plan;
   ASSAY_RETURN_IF_ERROR(FillIds(options, plan.spec));
   ASSAY_RETURN_IF_ERROR(FillTexts(options, plan.spec));

@@ -1,4 +1,5 @@
-// What a line of mfg_tool's flags asks of Assay: a product, and for each device the values the caller gives.
+// What a line of mfg_tool's flags asks of Assay: a product, and for each device the values the
+// caller gives.
 #pragma once
 
 #include <optional>
@@ -16,19 +17,21 @@ struct MfgToolPlan {
   v1::ProductSpec spec;                   // with values_from_line
   std::vector<v1::DeviceValues> devices;  // one a device, at least one
   std::optional<v1::GivenDac> given_dac;
-  std::string pai_certificate;  // DER of -c, empty without: the PAI to be used is the one with this certificate
+  std::string pai_certificate;  // DER of -c, empty without: the PAI to be used is the one with this
+                                // certificate
   std::string outdir;
   std::string declaration_path;  // as given with -cd
   bool write_nvs = true;
   bool write_secure_cert = true;
 };
 
-// Reads the files the flags name. Every refusal names the flag; flags that are not built, and those Assay answers
-// differently (-k, --paa, --port, --password, --cn-prefix), are FIELD_NOT_ALLOWED with the way to go instead.
+// Reads the files the flags name. Every refusal names the flag; flags that are not built, and those
+// Assay answers differently (-k, --paa, --port, --password, --cn-prefix), are FIELD_NOT_ALLOWED
+// with the way to go instead.
 absl::StatusOr<MfgToolPlan> PlanMfgTool(const MfgToolOptions& options);
 
-// FIELDS_CONTRADICT naming the first flag given whose value is not the lot's, with the lot's value in the rule. Extra
-// keys of a csv must be keys of the lot's product.
+// FIELDS_CONTRADICT naming the first flag given whose value is not the lot's, with the lot's value
+// in the rule. Extra keys of a csv must be keys of the lot's product.
 absl::Status CheckAgainstLot(const MfgToolOptions& options, const MfgToolPlan& plan,
                              const v1::ProductSpec& lot_spec);
 

@@ -26,9 +26,10 @@ absl::StatusOr<std::string> PaiNamed(Connection& connection, const std::string& 
   for (const v1::Pai& pai : pais->pais()) {
     if (pai.certificate() == certificate) return pai.name();
   }
-  return RefuseField(Reason::PAI_UNKNOWN, "--cert", "",
-                     "no PAI of this server has this certificate; bring it in with `assay authority pai`, "
-                     "or leave -c out to use the active PAI that fits vendor and product");
+  return RefuseField(
+      Reason::PAI_UNKNOWN, "--cert", "",
+      "no PAI of this server has this certificate; bring it in with `assay authority pai`, "
+      "or leave -c out to use the active PAI that fits vendor and product");
 }
 
 // Everything a run needs to know before its first identity.
@@ -37,6 +38,39 @@ struct Order {
   std::string lot;
   v1::ProductSpec spec;  // the lot's
 };
+
+// A refusal of the product's field, told by the flag that was typed.
+absl::Status InFlags(const absl::Status& status) {
+  static const auto* const kFlags =
+      new std::map<std::string, std::string>{{"spec.vendor_id", "--vendor-id"},
+                                             {"spec.product_id", "--product-id"},
+                                             {"spec.vendor_name", "--vendor-name"},
+                                             {"spec.product_name", "--product-name"},
+                                             {"spec.hardware_version_string", "--hw-ver-str"},
+                                             {"spec.manufacturing_date", "--mfg-date"},
+                                             {"spec.part_number", "--part-number"},
+                                             {"spec.product_label", "--product-label"},
+                                             {"spec.product_url", "--product-url"},
+                                             {"spec.locales", "--locales"},
+                                             {"spec.fixed_labels", "--fixed-labels"},
+                                             {"spec.supported_modes", "--supported-modes"},
+                                             {"spec.certification_declaration", "--cert-dclrn"},
+                                             {"spec.dac.pai", "--pai"},
+                                             {"spec.dac.lifetime_days", "--lifetime"},
+                                             {"spec.image.size", "--size"}};
+  const auto refusal = RefusalOf(status);
+  if (!refusal) return status;
+  // The longest field that begins the refused one: "spec.certification_declaration.cd.vendor_id".
+  std::string field = refusal->field;
+  while (!field.empty() && !kFlags->contains(field)) {
+    const size_t dot = field.rfind('.');
+    field.resize(dot == std::string::npos ? 0 : dot);
+  }
+  if (field.empty()) return status;
+  return RefuseField(refusal->reason,
+                     absl::StrCat(kFlags->at(field), refusal->field.substr(field.size())),
+                     refusal->value, refusal->rule);
+}
 
 absl::Status Register(const MfgToolTools& tools, Order& order) {
   auto connection = tools.connect("operator");
@@ -49,17 +83,19 @@ absl::Status Register(const MfgToolTools& tools, Order& order) {
   const auto stub = v1::CatalogService::NewStub((*connection)->channel());
   v1::ApplyProductRequest product;
   product.set_request_id(NewRequestId());
-  const std::string digest = ToHex(Sha256(AsBytes(order.plan.spec.SerializeAsString()))).substr(0, 8);
+  const std::string digest =
+      ToHex(Sha256(AsBytes(order.plan.spec.SerializeAsString()))).substr(0, 8);
   product.set_name(absl::StrFormat("mfg-%04x-%04x-%s", order.plan.spec.vendor_id(),
                                    order.plan.spec.product_id(), digest));
   *product.mutable_spec() = order.plan.spec;
   const auto applied = (*connection)->Call(*stub, &Catalog::ApplyProduct, product);
-  if (!applied.ok()) return applied.status();
+  if (!applied.ok()) return InFlags(applied.status());
   v1::OpenLotRequest lot;
   lot.set_request_id(NewRequestId());
-  lot.set_name(absl::StrCat(product.name(), "-",
-                            absl::FormatTime("%Y%m%d-%H%M%S", tools.clock->Now(), absl::UTCTimeZone()),
-                            "-", ToHex(tools.random->Draw(2))));
+  lot.set_name(
+      absl::StrCat(product.name(), "-",
+                   absl::FormatTime("%Y%m%d-%H%M%S", tools.clock->Now(), absl::UTCTimeZone()), "-",
+                   ToHex(tools.random->Draw(2))));
   lot.set_product(product.name());
   lot.set_factory(tools.factory.empty() ? "sandbox" : tools.factory);
   lot.set_count(order.plan.devices.size());
@@ -91,15 +127,18 @@ absl::Status CheckKeysRole(const v1::Server& server, const v1::ProductSpec& spec
   for (const std::string& role : server.roles()) {
     if (role == "keys") return absl::OkStatus();
   }
-  return RefuseField(Reason::ROLE_MISSING, "--encrypt", "",
-                     "the line's grant lacks the role keys, so the keys partition would be withheld");
+  return RefuseField(
+      Reason::ROLE_MISSING, "--encrypt", "",
+      "the line's grant lacks the role keys, so the keys partition would be withheld");
 }
 
 absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
                    const MfgToolTools& tools) {
   const size_t count = order.plan.devices.size();
   const std::string prefix = absl::StrCat("mfg-", ToHex(tools.random->Draw(6)), "-");
-  const auto ticket_of = [&](size_t index) { return absl::StrCat(prefix, absl::StrFormat("%06d", index + 1)); };
+  const auto ticket_of = [&](size_t index) {
+    return absl::StrCat(prefix, absl::StrFormat("%06d", index + 1));
+  };
   std::map<std::string, size_t> index_of;
   for (size_t i = 0; i < count; ++i) index_of[ticket_of(i)] = i;
   Progress progress(count > 1 ? tools.progress : nullptr, 0, count);
@@ -110,7 +149,8 @@ absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
     v1::IssueRequest request;
     request.set_ticket(ticket_of(at));
     request.set_lot(order.lot);
-    if (order.plan.devices[at].ByteSizeLong() > 0) *request.mutable_values() = order.plan.devices[at];
+    if (order.plan.devices[at].ByteSizeLong() > 0)
+      *request.mutable_values() = order.plan.devices[at];
     if (order.plan.given_dac) *request.mutable_given_dac() = *order.plan.given_dac;
     ++at;
     return request;
@@ -122,7 +162,8 @@ absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
       progress.Add(1);
       return true;
     }
-    if (first_fault.ok()) first_fault = count == 1 ? status : Within(absl::StrCat("device ", index + 1), status);
+    if (first_fault.ok())
+      first_fault = count == 1 ? status : Within(absl::StrCat("device ", index + 1), status);
     return false;
   };
   const absl::Status streamed = IssueMany(line, {}, next, take, [] { return false; });
@@ -143,11 +184,13 @@ absl::StatusOr<MfgToolResult> RunMfgTool(const MfgToolOptions& options, const Mf
   const auto server = (*line)->Call(*stub, &Catalog::GetServer, v1::GetServerRequest());
   if (!server.ok()) return server.status();
   if (options.lot.empty() && server->mode() != "sandbox") {
-    return RefuseField(Reason::FIELD_REQUIRED, "--lot", "",
-                       "is required by a server in production mode; an operator opens lots with `assay lot open`");
+    return RefuseField(
+        Reason::FIELD_REQUIRED, "--lot", "",
+        "is required by a server in production mode; an operator opens lots with `assay lot open`");
   }
   if (options.lot.empty()) ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.plan.spec));
-  ASSAY_RETURN_IF_ERROR(options.lot.empty() ? Register(tools, order) : UseLot(**line, options, order));
+  ASSAY_RETURN_IF_ERROR(options.lot.empty() ? Register(tools, order)
+                                            : UseLot(**line, options, order));
   ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.spec));
   TreeOptions tree_options;
   tree_options.outdir = order.plan.outdir;

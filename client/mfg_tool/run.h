@@ -15,7 +15,8 @@
 namespace assay::client {
 
 struct MfgToolTools {
-  // A connection as "line" or "operator"; asked for the operator only where a product and a lot are to be registered.
+  // A connection as "line" or "operator"; asked for the operator only where a product and a lot are
+  // to be registered.
   std::function<absl::StatusOr<std::shared_ptr<Connection>>(const std::string& role)> connect;
   std::string factory;  // of the lot that is opened; empty: "sandbox"
   const Clock* clock = nullptr;
@@ -30,9 +31,9 @@ struct MfgToolResult {
   size_t devices = 0;
 };
 
-// Sandbox servers: without --lot, registers the product (named by its content, so that the same flags find it again)
-// and opens a lot of as many as are asked for. Production servers: needs --lot. The flags are checked whole, and
-// against the lot, before the first identity is asked for.
+// Sandbox servers: without --lot, registers the product (named by its content, so that the same
+// flags find it again) and opens a lot of as many as are asked for. Production servers: needs
+// --lot. The flags are checked whole, and against the lot, before the first identity is asked for.
 absl::StatusOr<MfgToolResult> RunMfgTool(const MfgToolOptions& options, const MfgToolTools& tools);
 
 }  // namespace assay::client

@@ -50,7 +50,8 @@ bool IsUuid(const std::string& text) {
   if (text.size() != 36) return false;
   for (size_t i = 0; i < text.size(); ++i) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i]))) return false;
+    if (dash ? text[i] != '-' : !absl::ascii_isxdigit(static_cast<unsigned char>(text[i])))
+      return false;
   }
   return true;
 }
@@ -147,7 +148,8 @@ absl::Status MfgToolTree::WriteImages(const std::string& folder, const std::stri
     const std::string file = ImageFileName(name, image.name());
     ASSAY_RETURN_IF_ERROR(CheckFileName(file));
     // Private also without a device key: the passcode can be searched from the verifier inside.
-    ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, file), AsBytes(image.content()), kPrivateFile));
+    ASSAY_RETURN_IF_ERROR(
+        WriteFile(PathBelow(folder, file), AsBytes(image.content()), kPrivateFile));
     if (image.signature().empty()) continue;
     ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, absl::StrCat("internal/", file, ".cms")),
                                     AsBytes(image.signature()), kPublicFile));
@@ -160,12 +162,13 @@ absl::Status MfgToolTree::WriteOnboarding(const std::string& folder, const std::
   if (codes.qr_code().empty()) return absl::OkStatus();
   const auto qr = image::EncodeQr(codes.qr_code());
   if (!qr.ok()) return qr.status();
-  const std::string csv = absl::StrCat(
-      "qrcode,manualcode,discriminator,passcode\n",
-      CsvLine({codes.qr_code(), Manual(codes), absl::StrCat(codes.discriminator()),
-               absl::StrCat(codes.passcode())}),
-      "\n");
-  ASSAY_RETURN_IF_ERROR(WriteFile(PathBelow(folder, name + "-onb_codes.csv"), AsBytes(csv), kPrivateFile));
+  const std::string csv =
+      absl::StrCat("qrcode,manualcode,discriminator,passcode\n",
+                   CsvLine({codes.qr_code(), Manual(codes), absl::StrCat(codes.discriminator()),
+                            absl::StrCat(codes.passcode())}),
+                   "\n");
+  ASSAY_RETURN_IF_ERROR(
+      WriteFile(PathBelow(folder, name + "-onb_codes.csv"), AsBytes(csv), kPrivateFile));
   return WriteFile(PathBelow(folder, name + "-qrcode.png"), image::RenderQrPng(*qr), kPrivateFile);
 }
 
@@ -176,16 +179,17 @@ absl::Status MfgToolTree::WriteInternal(const std::string& folder, const v1::Ide
   };
   ASSAY_RETURN_IF_ERROR(write("partition.csv", AsBytes(PartitionCsv(content.keys)), kPrivateFile));
   if (!identity.image_certificate().empty()) {
-    ASSAY_RETURN_IF_ERROR(
-        write("image_certificate.pem",
-              AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.image_certificate()))), kPublicFile));
+    ASSAY_RETURN_IF_ERROR(write(
+        "image_certificate.pem",
+        AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.image_certificate()))), kPublicFile));
   }
   if (identity.dac().empty()) return absl::OkStatus();
   ASSAY_RETURN_IF_ERROR(write("DAC_cert.der", AsBytes(identity.dac()), kPublicFile));
   // A DAC made elsewhere is left in DER and raw form only, as by mfg_tool.
   const bool given = spec_.dac().attestation() == v1::ATTESTATION_GIVEN;
   if (!given) {
-    ASSAY_RETURN_IF_ERROR(write("DAC_cert.pem", AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.dac()))),
+    ASSAY_RETURN_IF_ERROR(write("DAC_cert.pem",
+                                AsBytes(matter::ToPem("CERTIFICATE", AsBytes(identity.dac()))),
                                 kPublicFile));
   }
   ASSAY_RETURN_IF_ERROR(write("PAI_cert.der", AsBytes(identity.pai()), kPublicFile));
@@ -256,13 +260,16 @@ absl::Status MfgToolTree::WriteStaging(const std::vector<DeviceKey>& columns) co
     const std::string iterations = absl::StrCat(row.iterations);
     std::vector<std::string> cells{absl::StrCat(index), iterations, row.salt, discriminator};
     if (!spec_.dynamic_passcode()) {
-      cells = {absl::StrCat(index), absl::StrCat(row.codes.passcode()), iterations, row.salt,
-               row.verifier, discriminator};
+      cells = {absl::StrCat(index), absl::StrCat(row.codes.passcode()),
+               iterations,          row.salt,
+               row.verifier,        discriminator};
     }
     absl::StrAppend(&pins, CsvLine(cells), "\n");
   }
-  ASSAY_RETURN_IF_ERROR(ReplaceFile(PathBelow(staging, "config.csv"), AsBytes(config), kPublicFile));
-  ASSAY_RETURN_IF_ERROR(ReplaceFile(PathBelow(staging, "master.csv"), AsBytes(master), kPrivateFile));
+  ASSAY_RETURN_IF_ERROR(
+      ReplaceFile(PathBelow(staging, "config.csv"), AsBytes(config), kPublicFile));
+  ASSAY_RETURN_IF_ERROR(
+      ReplaceFile(PathBelow(staging, "master.csv"), AsBytes(master), kPrivateFile));
   return ReplaceFile(PathBelow(staging, "pin_disc.csv"), AsBytes(pins), kPrivateFile);
 }
 
@@ -272,16 +279,19 @@ std::string MfgToolTree::SummaryCsv(const std::vector<DeviceKey>& columns) const
   std::vector<std::string> head;
   for (const DeviceKey& column : columns) head.push_back(column.key);
   if (codes) head.insert(head.end(), {"pincode", "qrcode", "manualcode"});
-  if (secure_cert.commissioning()) head.insert(head.end(), {"discriminator", "iteration-count", "salt"});
+  if (secure_cert.commissioning())
+    head.insert(head.end(), {"discriminator", "iteration-count", "salt"});
   if (secure_cert.rotating_id()) head.push_back("rd-id-uid");
   std::string csv = absl::StrCat(CsvLine(head), kCrLf);
   for (const auto& [index, row] : rows_) {
     std::vector<std::string> tail;
     if (codes) {
-      tail.insert(tail.end(), {absl::StrCat(row.codes.passcode()), row.codes.qr_code(), Manual(row.codes)});
+      tail.insert(tail.end(),
+                  {absl::StrCat(row.codes.passcode()), row.codes.qr_code(), Manual(row.codes)});
     }
     if (secure_cert.commissioning()) {
-      tail.insert(tail.end(), {absl::StrCat(row.codes.discriminator()), absl::StrCat(row.iterations), row.salt});
+      tail.insert(tail.end(), {absl::StrCat(row.codes.discriminator()),
+                               absl::StrCat(row.iterations), row.salt});
     }
     if (secure_cert.rotating_id()) tail.push_back(row.rotating_id);
     const std::string master = MasterRow(row, columns);
@@ -296,14 +306,16 @@ absl::StatusOr<std::string> MfgToolTree::Finish() {
   ASSAY_RETURN_IF_ERROR(WriteStaging(columns));
   std::string dacs = absl::StrCat("CN,certs", kCrLf);
   for (const auto& [index, row] : rows_) {
-    if (!row.dac_pem.empty()) absl::StrAppend(&dacs, CsvLine({row.common_name, row.dac_pem}), kCrLf);
+    if (!row.dac_pem.empty())
+      absl::StrAppend(&dacs, CsvLine({row.common_name, row.dac_pem}), kCrLf);
   }
   const absl::TimeZone zone = absl::LocalTimeZone();
   const std::string dacs_name = absl::StrFormat(
       "cn_dacs-%s-%06d.csv", absl::FormatTime("%Y-%m-%d-%H-%M-%S", options_.now, zone),
       absl::ToUnixMicros(options_.now) % 1000000);
   ASSAY_RETURN_IF_ERROR(ReplaceFile(PathBelow(folder_, dacs_name), AsBytes(dacs), kPublicFile));
-  // mfg_tool overwrites the summary of another run in the same second; here the next free second is taken.
+  // mfg_tool overwrites the summary of another run in the same second; here the next free second is
+  // taken.
   absl::Time stamp = options_.now;
   std::string summary;
   do {

@@ -1,6 +1,6 @@
-// mfg_tool's output tree (esp-matter-mfg-tool 1.0.23): the same folders, file names and columns. Private files have mode
-// 0600 and the device folders 0700, where the original leaves keys readable to everyone; the images' signatures lie in
-// internal/ beside its files.
+// mfg_tool's output tree (esp-matter-mfg-tool 1.0.23): the same folders, file names and columns.
+// Private files have mode 0600 and the device folders 0700, where the original leaves keys readable
+// to everyone; the images' signatures lie in internal/ beside its files.
 #pragma once
 
 #include <map>
@@ -20,21 +20,25 @@ struct TreeOptions {
   std::string declaration_path;  // for the csv files, as it was given; empty: a copy in staging/
   bool write_nvs = true;
   bool write_secure_cert = true;
-  absl::Time now;                // names of cn_dacs-... and summary-..., in local time
+  absl::Time now;  // names of cn_dacs-... and summary-..., in local time
 };
 
 // Not thread-safe. Devices are added in any order; the csv files list them by index.
 class MfgToolTree {
  public:
-  // Makes <outdir>/<vid>_<pid> and its staging folder. The lists of an earlier run are left as they are.
-  static absl::StatusOr<MfgToolTree> Create(const TreeOptions& options, const v1::ProductSpec& spec);
+  // Makes <outdir>/<vid>_<pid> and its staging folder. The lists of an earlier run are left as they
+  // are.
+  static absl::StatusOr<MfgToolTree> Create(const TreeOptions& options,
+                                            const v1::ProductSpec& spec);
 
   const std::string& folder() const { return folder_; }
 
-  // Writes the device's folder. VERIFY_FAILED and IMAGE_MALFORMED as CheckIdentity and ReadDeviceContent say.
+  // Writes the device's folder. VERIFY_FAILED and IMAGE_MALFORMED as CheckIdentity and
+  // ReadDeviceContent say.
   absl::Status Add(size_t index, const v1::Identity& identity);
 
-  // Writes config.csv, master.csv, pin_disc.csv, cn_dacs-*.csv and summary-*.csv; returns the summary's path.
+  // Writes config.csv, master.csv, pin_disc.csv, cn_dacs-*.csv and summary-*.csv; returns the
+  // summary's path.
   absl::StatusOr<std::string> Finish();
 
  private:

@@ -40,7 +40,9 @@ TEST(IssueRunTest, AStoppedRunAsksForExactlyWhatIsMissing) {
     ASSERT_TRUE(run.ok()) << run.status();
     all = Tickets(*run);
     ASSERT_EQ(all.size(), 4u);
-    ASSERT_TRUE(run->Keep({TestIdentity(TestSpec(), all[0]), TestIdentity(TestSpec(), all[2])}, TestSpec()).ok());
+    ASSERT_TRUE(
+        run->Keep({TestIdentity(TestSpec(), all[0]), TestIdentity(TestSpec(), all[2])}, TestSpec())
+            .ok());
   }
   const auto again = Begin(folder / "run", 4);
   ASSERT_TRUE(again.ok()) << again.status();
@@ -111,7 +113,8 @@ TEST(IssueRunTest, PrivateMaterialIsTheOwnersAlone) {
   ASSERT_TRUE(run->Keep({TestIdentity(TestSpec(), ticket)}, TestSpec()).ok());
   const std::string device = folder / ("run/" + ticket);
   EXPECT_EQ(ModeOf(device), 0700u);
-  for (const char* name : {"factory.bin", "codes.csv", "codes.txt", "qr.png", "qr.svg", "manifest_row.csv"}) {
+  for (const char* name :
+       {"factory.bin", "codes.csv", "codes.txt", "qr.png", "qr.svg", "manifest_row.csv"}) {
     EXPECT_TRUE(PathExists(device + "/" + name)) << name;
     EXPECT_EQ(ModeOf(device + "/" + name), 0600u) << name;
   }

@@ -70,7 +70,8 @@ class IssueStreamTest : public testing::Test {
     CallPatience patience;
     patience.first_wait = std::chrono::milliseconds(1);
     connection_ = Connection::Over(
-        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()), patience);
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()),
+        patience);
   }
 
   absl::Status Run(int count, int window = 4) {

@@ -63,7 +63,8 @@ TEST(MfgToolPlanTest, FlagsThatAreNotBuiltAreRefusedByName) {
 TEST(MfgToolPlanTest, AKeyFileIsAnsweredWithTheWayIntoTheHsm) {
   auto options = Basic();
   options.key = "k.pem";
-  EXPECT_NE(PlanMfgTool(options).status().message().find("authority pai create"), std::string::npos);
+  EXPECT_NE(PlanMfgTool(options).status().message().find("authority pai create"),
+            std::string::npos);
 }
 
 TEST(MfgToolPlanTest, DefectsOfTheOriginalAreRefusals) {
@@ -80,7 +81,10 @@ TEST(MfgToolPlanTest, DefectsOfTheOriginalAreRefusals) {
   EXPECT_EQ(refused([](auto& o) { o.dac_in_secure_cert = true; }), "--dac-in-secure-cert");
   EXPECT_EQ(refused([](auto& o) { o.salt = "AAAA"; }), "--salt");
   EXPECT_EQ(refused([](auto& o) { o.vendor_name = ""; }), "--vendor-name");
-  EXPECT_EQ(refused([](auto& o) { o.vendor_name = std::string(17, 'x') + "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4"; }),
+  EXPECT_EQ(refused([](auto& o) {
+              o.vendor_name = std::string(17, 'x') +
+                              "\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4\xC3\xA4";
+            }),
             "--vendor-name");  // 25 characters, 33 bytes
   EXPECT_EQ(refused([](auto& o) { o.ds_peripheral = true; }), "--ds-peripheral");
   EXPECT_EQ(refused([](auto& o) { o.csv = "a"; }), "--csv");
@@ -131,8 +135,9 @@ TEST(MfgToolPlanTest, TheExampleCsvReachesEveryDevice) {
 }
 
 TEST(CsvPlanTest, OtherKeysBecomeExtraKeysWithTheirText) {
-  const auto plan = PlanFromCsvTexts("serial-num,data,string\nmine,namespace,\ncolour,data,u8\nblob,data,hex2bin\n",
-                                     "a.csv", "serial-num,colour,blob\nS1,7,0aFF\n", "b.csv");
+  const auto plan = PlanFromCsvTexts(
+      "serial-num,data,string\nmine,namespace,\ncolour,data,u8\nblob,data,hex2bin\n", "a.csv",
+      "serial-num,colour,blob\nS1,7,0aFF\n", "b.csv");
   ASSERT_TRUE(plan.ok()) << plan.status();
   ASSERT_EQ(plan->extra_keys.size(), 2u);
   EXPECT_EQ(plan->extra_keys[0].namespace_(), "mine");
@@ -170,7 +175,8 @@ TEST(CsvPlanTest, MalformedCsvNamesFileLineAndColumn) {
         fault("serial-num,data,string\n", "serial-num\n"),
         fault("serial-num,data,string\n", "serial-num\n\"A\n")}) {
     EXPECT_NE(text, "accepted");
-    EXPECT_TRUE(text.find("a.csv") != std::string::npos || text.find("b.csv") != std::string::npos) << text;
+    EXPECT_TRUE(text.find("a.csv") != std::string::npos || text.find("b.csv") != std::string::npos)
+        << text;
   }
 }
 

@@ -1,5 +1,3 @@
-#include "client/mfg_tool/run.h"
-
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +5,7 @@
 #include "assay/v1/issuance.grpc.pb.h"
 #include "base/refusal.h"
 #include "client/files.h"
+#include "client/mfg_tool/run.h"
 #include "gtest/gtest.h"
 #include "tests/unit/client/test_folder.h"
 
@@ -15,7 +14,8 @@ namespace {
 
 class FakeCatalog final : public v1::CatalogService::Service {
  public:
-  grpc::Status GetServer(grpc::ServerContext*, const v1::GetServerRequest*, v1::Server* server) override {
+  grpc::Status GetServer(grpc::ServerContext*, const v1::GetServerRequest*,
+                         v1::Server* server) override {
     server->set_mode(mode);
     server->add_roles("line");
     return grpc::Status::OK;
@@ -27,13 +27,15 @@ class FakeCatalog final : public v1::CatalogService::Service {
     *product->mutable_spec() = spec;
     return grpc::Status::OK;
   }
-  grpc::Status OpenLot(grpc::ServerContext*, const v1::OpenLotRequest* request, v1::Lot* lot) override {
+  grpc::Status OpenLot(grpc::ServerContext*, const v1::OpenLotRequest* request,
+                       v1::Lot* lot) override {
     lots.insert(request->name());
     lot->set_name(request->name());
     *lot->mutable_spec() = spec;
     return grpc::Status::OK;
   }
-  grpc::Status GetLot(grpc::ServerContext*, const v1::GetLotRequest* request, v1::Lot* lot) override {
+  grpc::Status GetLot(grpc::ServerContext*, const v1::GetLotRequest* request,
+                      v1::Lot* lot) override {
     lot->set_name(request->name());
     *lot->mutable_spec() = TestSpec();
     return grpc::Status::OK;
@@ -71,10 +73,11 @@ class MfgToolRunTest : public testing::Test {
     builder.RegisterService(&catalog_);
     builder.RegisterService(&issuer_);
     server_ = builder.BuildAndStart();
-    tools_.connect = [this, port](const std::string& role) -> absl::StatusOr<std::shared_ptr<Connection>> {
+    tools_.connect =
+        [this, port](const std::string& role) -> absl::StatusOr<std::shared_ptr<Connection>> {
       roles_.insert(role);
-      return Connection::Over(
-          grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+      return Connection::Over(grpc::CreateChannel(absl::StrCat("127.0.0.1:", port),
+                                                  grpc::InsecureChannelCredentials()));
     };
     tools_.clock = &clock_;
     tools_.random = &random_;

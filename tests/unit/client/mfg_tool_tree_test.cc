@@ -1,11 +1,10 @@
-#include "client/mfg_tool/tree.h"
-
 #include <sys/stat.h>
 
 #include <filesystem>
 
 #include "absl/strings/str_split.h"
 #include "client/files.h"
+#include "client/mfg_tool/tree.h"
 #include "gtest/gtest.h"
 #include "tests/unit/client/test_folder.h"
 
@@ -35,8 +34,8 @@ TEST(MfgToolTreeTest, FoldersAndFilesAreMfgTools) {
   ASSERT_TRUE(summary.ok()) << summary.status();
   EXPECT_EQ(tree->folder(), folder / "out/fff1_8000");
   const std::string device = tree->folder() + "/device-1/";
-  for (const char* name : {"device-1-partition.bin", "device-1-onb_codes.csv", "device-1-qrcode.png",
-                           "internal/partition.csv"}) {
+  for (const char* name : {"device-1-partition.bin", "device-1-onb_codes.csv",
+                           "device-1-qrcode.png", "internal/partition.csv"}) {
     EXPECT_TRUE(PathExists(device + name)) << name;
   }
   for (const char* name : {"config.csv", "master.csv", "pin_disc.csv"}) {
@@ -50,12 +49,14 @@ TEST(MfgToolTreeTest, ColumnsAndLineEndsAreMfgTools) {
   auto tree = *MfgToolTree::Create(Options(folder), TestSpec());
   ASSERT_TRUE(tree.Add(0, TestIdentity(TestSpec(), "1")).ok());
   const std::string summary = *tree.Finish();
-  EXPECT_EQ(Lines(summary, "\r\n")[0],
-            "discriminator,iteration-count,salt,vendor-id,vendor-name,product-id,product-name,serial-num,"
-            "verifier,pincode,qrcode,manualcode");
+  EXPECT_EQ(
+      Lines(summary, "\r\n")[0],
+      "discriminator,iteration-count,salt,vendor-id,vendor-name,product-id,product-name,serial-num,"
+      "verifier,pincode,qrcode,manualcode");
   EXPECT_EQ(Lines(tree.folder() + "/staging/config.csv", "\n")[0], "chip-factory,namespace,");
   EXPECT_EQ(Lines(tree.folder() + "/staging/config.csv", "\n")[1], "discriminator,data,u32");
-  EXPECT_EQ(Lines(tree.folder() + "/device-1/internal/partition.csv", "\r\n")[0], "key,type,encoding,value");
+  EXPECT_EQ(Lines(tree.folder() + "/device-1/internal/partition.csv", "\r\n")[0],
+            "key,type,encoding,value");
   EXPECT_EQ(Lines(tree.folder() + "/staging/pin_disc.csv", "\n")[0],
             "Index,PIN Code,Iteration Count,Salt,Verifier,Discriminator");
   EXPECT_EQ(Lines(tree.folder() + "/device-1/device-1-onb_codes.csv", "\n")[0],

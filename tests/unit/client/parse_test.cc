@@ -25,10 +25,13 @@ TEST(ParseTest, TheVendorsFourCommandLinesAreUnderstoodAsPrinted) {
 
 TEST(ParseTest, EveryFlagOfMfgToolIsKnown) {
   const auto parsed = Parse(
-      "mfg-tool -n 2 --target esp32h2 -s 0x6000 -e --log-level info --outdir o --no-bin --no-secure-cert-bin "
+      "mfg-tool -n 2 --target esp32h2 -s 0x6000 -e --log-level info --outdir o --no-bin "
+      "--no-secure-cert-bin "
       "-cf 1 -dm 4 --enable-dynamic-passcode --salt x --verifier y --iteration-count 2000 "
-      "--commissionable-data-in-secure-cert --dac-in-secure-cert --rd-id-uid-in-secure-cert -lt 100 "
-      "-vf 2026-01-01 -cn X -c a -k b -cd c --dac-cert d --dac-key e -ds --efuse-key-id -1 --port /dev/x "
+      "--commissionable-data-in-secure-cert --dac-in-secure-cert --rd-id-uid-in-secure-cert -lt "
+      "100 "
+      "-vf 2026-01-01 -cn X -c a -k b -cd c --dac-cert d --dac-key e -ds --efuse-key-id -1 --port "
+      "/dev/x "
       "--pwd p --pai -v 1 -p 2 --product-finish satin --product-color gold --part-number P "
       "--calendar-types Gregorian Hebrew --locales en-US fr-FR --fixed-labels 0/a/b 1/c/d "
       "--supported-modes 1/Q/1 --product-label L --product-url U --csv f --mcsv g");

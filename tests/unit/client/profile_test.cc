@@ -34,8 +34,10 @@ TEST(ProfileTest, UnknownKeysAndMissingOnesAreRefusedWithTheirPath) {
   EXPECT_EQ(RefusalOf(ParseProfile("server: a\nca: b\nport: 1\n", "p").status())->field, "p: port");
   EXPECT_EQ(RefusalOf(ParseProfile("ca: b\n", "p").status())->field, "p: server");
   EXPECT_EQ(RefusalOf(ParseProfile("server: a\n", "p").status())->field, "p: ca");
-  EXPECT_EQ(RefusalOf(ParseProfile("server: a\nca: b\nidentities: {line: {pem: x}}\n", "p").status())->field,
-            "p: identities.line.pem");
+  EXPECT_EQ(
+      RefusalOf(ParseProfile("server: a\nca: b\nidentities: {line: {pem: x}}\n", "p").status())
+          ->field,
+      "p: identities.line.pem");
   EXPECT_FALSE(ParseProfile("server: [", "p").ok());
 }
 

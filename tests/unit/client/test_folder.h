@@ -53,7 +53,8 @@ inline v1::Identity TestIdentity(const v1::ProductSpec& spec, const std::string&
   identity.set_ticket(ticket);
   identity.set_lot("L1");
   identity.set_product("light");
-  identity.set_serial_number(values.serial_number().empty() ? "SN-" + ticket : values.serial_number());
+  identity.set_serial_number(values.serial_number().empty() ? "SN-" + ticket
+                                                            : values.serial_number());
   matter::SetupPayload payload;
   payload.vendor_id = static_cast<uint16_t>(spec.vendor_id());
   payload.product_id = static_cast<uint16_t>(spec.product_id());
