@@ -99,6 +99,16 @@ TEST(CertificationDeclaration, ReadsTheTestDeclarations) {
   EXPECT_EQ(count, 10);
 }
 
+TEST(CertificationDeclaration, SandboxesKnowTheSdksTestSignerWithoutItsCertificate) {
+  ASSAY_NEED_VECTORS();
+  CdSignerSet signers;
+  signers.AddSdkTestSigner();
+  const std::string file = ReadVectorFile("cd/Chip-Test-CD-FFF2-8001.der");
+  const ByteView cms = AsBytes(file);
+  EXPECT_TRUE(VerifyCd(cms, {&signers, true}).ok());
+  EXPECT_FALSE(VerifyCd(cms, {&signers, false}).ok());
+}
+
 TEST(CertificationDeclaration, OneMadeHereIsAcceptedUnderItsSignerOnly) {
   ASSAY_NEED_VECTORS();
   const SoftwareKey key = SoftwareKey::FromPem(ReadVectorFile("cd/Chip-Test-CD-Signing-Key.pem"));
