@@ -83,7 +83,11 @@ void IssueStream::OnReadDone(bool ok) {
   ++in_flight_;
   v1::IssueRequest request = std::move(request_);
   request_.Clear();
+  const Next next = DecideLocked();
   lock.unlock();
+  // The next read begins before this item is handed on; the item, not answered yet, keeps the
+  // stream.
+  Do(next);
 
   std::string ticket = request.ticket();
   std::shared_ptr<Call> item = desk_.AdmitItem(*call_, context_->deadline(), kMethod);

@@ -48,6 +48,7 @@ TEST(HealthTest, ACheckThatHangsMakesItNotReady) {
                     return absl::OkStatus();
                   }}},
                 std::chrono::milliseconds(1), [](bool) {});
+  EXPECT_TRUE(health.Await(true, kLong));
   EXPECT_TRUE(health.Await(false, kLong));
   EXPECT_THAT(std::string(health.Parts()[0].status.message()), HasSubstr("does not return"));
   release.count_down();

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/refusal.h"
@@ -126,12 +127,14 @@ TEST_F(StreamTest, NoMoreItemsAreUnderWayThanTheLimitSays) {
   stream->WritesDone();
   pipeline_.AwaitTaken(4);
   v1::IssueStreamResponse answer;
+  std::set<std::string> answered;
   for (size_t i = 0; i < 20; ++i) {
     EXPECT_LE(pipeline_.Taken(), i + 4);
     pipeline_.AnswerOne();
     ASSERT_TRUE(stream->Read(&answer));
-    EXPECT_EQ(answer.ticket(), std::to_string(i));
+    answered.insert(answer.ticket());
   }
+  EXPECT_EQ(answered.size(), 20u);
   EXPECT_FALSE(stream->Read(&answer));
   EXPECT_TRUE(stream->Finish().ok());
 }
@@ -142,10 +145,10 @@ TEST_F(StreamTest, ARefusedItemDoesNotEndTheStream) {
   for (const char* ticket : {"a", "refuse", "b"}) ASSERT_TRUE(stream->Write(Ticket(ticket)));
   stream->WritesDone();
   v1::IssueStreamResponse answer;
-  for (const bool refused : {false, true, false}) {
+  for (int i = 0; i < 3; ++i) {
     pipeline_.AnswerOne();
     ASSERT_TRUE(stream->Read(&answer));
-    EXPECT_EQ(answer.has_refused(), refused);
+    EXPECT_EQ(answer.has_refused(), answer.ticket() == "refuse");
   }
   EXPECT_TRUE(stream->Finish().ok());
 }
