@@ -67,6 +67,7 @@ void Health::Judge() {
     if (ready == told_ready_) return;
     told_ready_ = ready;
   }
+  answered_.notify_all();  // an answer that grew old tells nobody by itself
   LogInfo("ready", {{"ready", ready ? "yes" : "no"}});
   changed_(ready);
 }

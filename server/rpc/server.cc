@@ -1,13 +1,25 @@
 #include "server/rpc/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
+#include "base/log.h"
 #include "base/refusal.h"
 
 namespace assay::rpc {
+
+namespace {
+
+// gRPC's own lines (a handshake that failed, mostly) join ours instead of breaking the log's form.
+void LogGrpc(gpr_log_func_args* args) {
+  Log(args->severity == GPR_LOG_SEVERITY_DEBUG ? LogLevel::kDebug : LogLevel::kWarning, "grpc",
+      {{"message", args->message}});
+}
+
+}  // namespace
 
 const std::vector<std::string>& ServiceNames() {
   static const std::vector<std::string> names = {
@@ -20,6 +32,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const ServerOptions& options, const std::vector<grpc::Service*>& services) {
   // Both are registries of gRPC's own, read when a server is built.
   static const bool plugins = [] {
+    gpr_set_log_function(&LogGrpc);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     return true;
