@@ -298,18 +298,26 @@ absl::StatusOr<v1::ListLotsResponse> Catalog::ListLots(const Caller& caller,
                                                        const v1::ListLotsRequest& request) {
   ASSAY_RETURN_IF_ERROR(CheckMaySeeLots(caller));
   const uint32_t size = PageSize(request.page_size());
-  const auto lots = store_->ListLots(request.product(), request.factory(), request.page_token(),
-                                     static_cast<int>(size));
-  if (!lots.ok()) return lots.status();
   v1::ListLotsResponse response;
-  for (const db::Lot& record : *lots) {
-    if (!MaySee(caller, record)) continue;
-    auto lot = ToProto(record);
-    if (!lot.ok()) return lot.status();
-    *response.add_lots() = *std::move(lot);
+  std::string after = request.page_token();
+  while (true) {
+    const auto lots =
+        store_->ListLots(request.product(), request.factory(), after, static_cast<int>(size));
+    if (!lots.ok()) return lots.status();
+    for (const db::Lot& record : *lots) {
+      if (!MaySee(caller, record)) continue;
+      auto lot = ToProto(record);
+      if (!lot.ok()) return lot.status();
+      *response.add_lots() = *std::move(lot);
+      // The token is a name the caller has seen: it must not tell of others' lots.
+      if (response.lots_size() == static_cast<int>(size)) {
+        response.set_next_page_token(record.name);
+        return response;
+      }
+    }
+    if (lots->size() < size) return response;
+    after = lots->back().name;
   }
-  if (lots->size() == size) response.set_next_page_token(lots->back().name);
-  return response;
 }
 
 }  // namespace assay::lot
