@@ -84,6 +84,9 @@ class LedgerStore {
   virtual absl::StatusOr<std::optional<LedgerCheckpoint>> LatestCheckpoint() = 0;
   // The first that covers `size` entries.
   virtual absl::StatusOr<std::optional<LedgerCheckpoint>> FirstCheckpointOf(uint64_t size) = 0;
+  // Of checkpoints older than a day keeps the last of each hour: a receipt holds its own, and tiles
+  // prove any size. Returns how many went.
+  virtual absl::StatusOr<int> ThinCheckpoints() = 0;
 
   // ---- reading. Leaves first, first+1, ...: at most `count`, fewer at the end; LEDGER_FORKED
   // naming the first place that is missing among them.

@@ -51,6 +51,10 @@ const Statement kFirstOf = {
     "ledger_first_of",
     "SELECT size, root, note, published_at FROM ledger_checkpoints WHERE size >= $1::bigint "
     "ORDER BY size LIMIT 1"};
+const Statement kThin = {
+    "ledger_thin",
+    "DELETE FROM ledger_checkpoints WHERE published_at < now() - interval '1 day' AND size NOT IN "
+    "(SELECT max(size) FROM ledger_checkpoints GROUP BY date_trunc('hour', published_at))"};
 const Statement kLeaves = {
     "ledger_leaves",
     "SELECT seq, body, created_at FROM ledger_entries WHERE seq >= $1::bigint AND "
@@ -179,6 +183,17 @@ class PgLedgerStore final : public db::LedgerStore {
   }
   absl::StatusOr<std::optional<db::LedgerCheckpoint>> FirstCheckpointOf(uint64_t size) override {
     return OneCheckpoint(kFirstOf, Params().Int(static_cast<int64_t>(size)));
+  }
+
+  absl::StatusOr<int> ThinCheckpoints() override {
+    int gone = 0;
+    const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
+      gone = transaction.Run(kThin).affected();
+      if (gone == 0) transaction.Discard();
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    return gone;
   }
 
   absl::StatusOr<std::vector<std::string>> ReadLeaves(uint64_t first, int count) override {

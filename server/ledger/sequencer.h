@@ -68,6 +68,7 @@ class Sequencer {
   absl::Status CheckSigned(const db::LedgerHead& head);
   absl::StatusOr<bool> Step();
   absl::Status Sign();
+  absl::Status Thin();
   void Forget();
 
   const std::shared_ptr<db::LedgerStore> store_;
@@ -84,7 +85,7 @@ class Sequencer {
   int64_t placed_up_to_ = 0;                    // highest id placed here
   int rounds_ = 0;
   std::optional<absl::Time> oldest_unsigned_;
-  std::chrono::steady_clock::time_point lease_taken_;
+  std::chrono::steady_clock::time_point lease_taken_, thinned_;
 
   mutable std::mutex mutex_;
   SequencerState state_;

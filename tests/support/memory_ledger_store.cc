@@ -109,6 +109,25 @@ absl::StatusOr<std::optional<db::LedgerCheckpoint>> MemoryLedgerStore::FirstChec
   return std::optional(found->second);
 }
 
+absl::StatusOr<int> MemoryLedgerStore::ThinCheckpoints() {
+  ASSAY_RETURN_IF_ERROR(Before("ThinCheckpoints"));
+  std::lock_guard lock(mutex_);
+  const absl::Time limit = clock_.Now() - absl::Hours(24);
+  int gone = 0;
+  for (auto at = checkpoints.begin(); at != checkpoints.end();) {
+    const auto next = std::next(at);
+    const bool last_of_hour =
+        next == checkpoints.end() || absl::ToUnixSeconds(next->second.published_at) / 3600 !=
+                                         absl::ToUnixSeconds(at->second.published_at) / 3600;
+    if (at->second.published_at < limit && !last_of_hour) {
+      checkpoints.erase(at);
+      ++gone;
+    }
+    at = next;
+  }
+  return gone;
+}
+
 absl::StatusOr<std::vector<std::string>> MemoryLedgerStore::ReadLeaves(uint64_t first, int count) {
   ASSAY_RETURN_IF_ERROR(Before("ReadLeaves"));
   std::lock_guard lock(mutex_);

@@ -32,6 +32,7 @@ class MemoryLedgerStore final : public db::LedgerStore {
   absl::Status Publish(const std::string& holder, const db::LedgerCheckpoint& checkpoint) override;
   absl::StatusOr<std::optional<db::LedgerCheckpoint>> LatestCheckpoint() override;
   absl::StatusOr<std::optional<db::LedgerCheckpoint>> FirstCheckpointOf(uint64_t size) override;
+  absl::StatusOr<int> ThinCheckpoints() override;
   absl::StatusOr<std::vector<std::string>> ReadLeaves(uint64_t first, int count) override;
   absl::StatusOr<Bytes> ReadTile(int level, uint64_t index) override;
   absl::StatusOr<std::vector<uint64_t>> FindDeviceEntries(const std::string& device_id) override;

@@ -7,6 +7,7 @@
 #include "base/refusal.h"
 #include "db/pg/ledger_store.h"
 #include "tests/support/memory_ledger_store.h"
+#include "tests/support/postgres_fixture.h"
 #include "tests/support/store_fixture.h"
 
 namespace assay::test_support {
@@ -152,6 +153,35 @@ TEST_P(LedgerStoreTest, CheckpointsOnlyGrowAndNeverBeyondTheHead) {
   EXPECT_EQ((*store_->FirstCheckpointOf(2))->note, "note 3");
   EXPECT_EQ((*store_->FirstCheckpointOf(4))->note, "note 5");
   EXPECT_FALSE(store_->FirstCheckpointOf(6)->has_value());
+}
+
+TEST_P(LedgerStoreTest, FreshCheckpointsAreNotThinned) {
+  Add(5);
+  ASSERT_TRUE(Lease("a"));
+  ASSERT_TRUE(store_->Append("a", NextStep()).ok());
+  db::LedgerCheckpoint checkpoint = Checkpoint(3);
+  checkpoint.published_at = clock_.Now();
+  ASSERT_TRUE(store_->Publish("a", checkpoint).ok());
+  const auto gone = store_->ThinCheckpoints();
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(*gone, 0);
+}
+
+TEST(LedgerThinning, OfOldCheckpointsTheLastOfEachHourStays) {
+  const pg::PgOptions options = NewMigratedDatabase();
+  const auto store = pg::OpenLedgerStore(options);
+  ASSERT_TRUE(PostgresCluster::Execute(
+                  options.dsn,
+                  "INSERT INTO ledger_checkpoints (size, root, note, published_at) SELECT n, "
+                  "sha256(''), '', "
+                  "date_trunc('hour', now()) - interval '5 days' + n * interval '10 minutes' "
+                  "FROM generate_series(0, 11) n")
+                  .ok());
+  const auto gone = store->ThinCheckpoints();
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(*gone, 10);
+  EXPECT_EQ((*store->FirstCheckpointOf(0))->size, 5u);
+  EXPECT_EQ((*store->LatestCheckpoint())->size, 11u);
 }
 
 INSTANTIATE_TEST_SUITE_P(, LedgerStoreTest, testing::Values("memory", "postgresql"),
