@@ -1,0 +1,129 @@
+#include "server/lot/catalog.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/server/issue/workshop.h"
+
+namespace assay::lot {
+namespace {
+
+using issue::Workshop;
+
+class CatalogTest : public testing::Test {
+ protected:
+  absl::Status Apply(const v1::ProductSpec& spec) {
+    v1::ApplyProductRequest request;
+    request.set_request_id(shop.NextId());
+    request.set_name("light");
+    *request.mutable_spec() = spec;
+    return shop.catalog->ApplyProduct(shop.operator_caller, request).status();
+  }
+  void ExpectRefused(const v1::ProductSpec& spec, Reason reason, const std::string& field) {
+    const absl::Status status = Apply(spec);
+    const auto refusal = RefusalOf(status);
+    ASSERT_TRUE(refusal) << status;
+    EXPECT_EQ(refusal->reason, reason) << status;
+    EXPECT_THAT(refusal->field, testing::HasSubstr(field)) << status;
+  }
+  Workshop shop;
+};
+
+TEST_F(CatalogTest, EachValueOutOfItsRuleIsRefusedByItsField) {
+  const auto with = [&](auto change) {
+    v1::ProductSpec spec = shop.Light();
+    change(spec);
+    return spec;
+  };
+  ExpectRefused(with([](auto& s) { s.set_vendor_id(0); }), Reason::FIELD_OUT_OF_RANGE, "vendor_id");
+  ExpectRefused(with([](auto& s) { s.set_product_id(0x10000); }), Reason::FIELD_OUT_OF_RANGE,
+                "product_id");
+  ExpectRefused(with([](auto& s) { s.set_spake2p_iterations(999); }), Reason::FIELD_OUT_OF_RANGE,
+                "spake2p_iterations");
+  ExpectRefused(with([](auto& s) { s.set_spake2p_salt_length(15); }), Reason::FIELD_OUT_OF_RANGE,
+                "spake2p_salt_length");
+  ExpectRefused(with([](auto& s) { s.set_product_color("mauve"); }), Reason::FIELD_OUT_OF_RANGE,
+                "product_color");
+  ExpectRefused(with([](auto& s) { s.add_calendar_types("Mayan"); }), Reason::FIELD_OUT_OF_RANGE,
+                "calendar_types");
+  ExpectRefused(with([](auto& s) { s.set_hardware_version(70000); }), Reason::FIELD_OUT_OF_RANGE,
+                "hardware_version");
+  ExpectRefused(with([](auto& s) { s.mutable_dac()->clear_attestation(); }), Reason::FIELD_REQUIRED,
+                "dac.attestation");
+  ExpectRefused(with([](auto& s) { s.mutable_dac()->set_lifetime_days(5); }),
+                Reason::FIELDS_CONTRADICT, "lifetime_days");
+  ExpectRefused(with([](auto& s) {
+                  auto& key = *s.add_extra_keys();
+                  key.set_key("discriminator");
+                  key.set_type("data");
+                  key.set_encoding("u32");
+                }),
+                Reason::FIELD_NOT_ALLOWED, "extra_keys");
+  // A name of 32 characters in more than 32 bytes: the specification counts bytes.
+  std::string umlauts;
+  for (int i = 0; i < 20; ++i) umlauts += "\xC3\xBC";
+  ExpectRefused(with([&](auto& s) { s.set_vendor_name(umlauts); }), Reason::FIELD_TOO_LONG,
+                "vendor");
+  EXPECT_TRUE(Apply(shop.Light()).ok());
+}
+
+TEST_F(CatalogTest, AnImageTooSmallForItsContentIsRefusedBeforeALotCanOpen) {
+  v1::ProductSpec spec = shop.Light();
+  spec.mutable_image()->set_size(0x1000);
+  for (int i = 0; i < 40; ++i) {
+    auto& label = *spec.add_fixed_labels();
+    label.set_endpoint(1);
+    label.set_label("label" + std::to_string(i));
+    label.set_value("value");
+  }
+  const absl::Status status = Apply(spec);
+  EXPECT_TRUE(HasReason(status, Reason::IMAGE_TOO_SMALL)) << status;
+}
+
+TEST_F(CatalogTest, TheSameRequestIdHasOneEffectAndOtherContentIsRefused) {
+  v1::ApplyProductRequest request;
+  request.set_request_id("once");
+  request.set_name("light");
+  *request.mutable_spec() = shop.Light();
+  const auto first = shop.catalog->ApplyProduct(shop.operator_caller, request);
+  const auto second = shop.catalog->ApplyProduct(shop.operator_caller, request);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_EQ(first->revision(), second->revision());
+  request.mutable_spec()->set_part_number("PN-2");
+  EXPECT_TRUE(HasReason(shop.catalog->ApplyProduct(shop.operator_caller, request).status(),
+                        Reason::REQUEST_CONFLICT));
+}
+
+TEST_F(CatalogTest, ALineSeesItsOwnLotsAndNoTraceOfOthers) {
+  ASSERT_TRUE(shop.Open("a-mine", shop.Light(), 1).ok());
+  ASSERT_TRUE(shop.Open("b-theirs", shop.Light(), 1).ok());
+  ASSERT_TRUE(shop.Open("c-mine", shop.Light(), 1).ok());
+  shop.line_caller.lots = {"a-mine", "c-mine"};
+  v1::ListLotsRequest request;
+  request.set_page_size(1);
+  std::vector<std::string> seen;
+  do {
+    const auto page = shop.catalog->ListLots(shop.line_caller, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const v1::Lot& lot : page->lots()) seen.push_back(lot.name());
+    EXPECT_NE(page->next_page_token(), "b-theirs");
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(seen, testing::ElementsAre("a-mine", "c-mine"));
+  v1::GetLotRequest theirs;
+  theirs.set_name("b-theirs");
+  EXPECT_TRUE(
+      HasReason(shop.catalog->GetLot(shop.line_caller, theirs).status(), Reason::LOT_NOT_GRANTED));
+}
+
+TEST_F(CatalogTest, ALineCanNeitherApplyNorOpenNorRaise) {
+  EXPECT_TRUE(
+      HasReason(shop.catalog->ApplyProduct(shop.line_caller, {}).status(), Reason::ROLE_MISSING));
+  EXPECT_TRUE(
+      HasReason(shop.catalog->OpenLot(shop.line_caller, {}).status(), Reason::ROLE_MISSING));
+  EXPECT_TRUE(
+      HasReason(shop.catalog->RaiseLot(shop.line_caller, {}).status(), Reason::ROLE_MISSING));
+}
+
+}  // namespace
+}  // namespace assay::lot
