@@ -61,7 +61,12 @@ absl::StatusOr<Bytes> FromBase64(std::string_view text) {
       !absl::Base64Unescape(absl::string_view(text.data(), text.size()), &decoded)) {
     return absl::InvalidArgumentError("not base64 text (RFC 4648, padded)");
   }
-  return ToBytes(AsBytes(decoded));
+  Bytes bytes = ToBytes(AsBytes(decoded));
+  // The unused bits of the last character must be zero: one text for the same bytes.
+  if (ToBase64(bytes) != text) {
+    return absl::InvalidArgumentError("not the base64 text of its bytes (RFC 4648 section 3.5)");
+  }
+  return bytes;
 }
 
 Sha256Digest Sha256(ByteView bytes) {

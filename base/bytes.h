@@ -33,7 +33,7 @@ absl::StatusOr<Bytes> FromHex(std::string_view text);
 
 // RFC 4648 section 4, padded.
 std::string ToBase64(ByteView bytes);
-// Strict: padded, no white space; INVALID_ARGUMENT otherwise.
+// Strict: padded, no white space, unused bits zero; INVALID_ARGUMENT otherwise.
 absl::StatusOr<Bytes> FromBase64(std::string_view text);
 
 Sha256Digest Sha256(ByteView bytes);

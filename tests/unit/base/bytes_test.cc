@@ -18,6 +18,7 @@ TEST(Bytes, Base64IsStrict) {
   EXPECT_EQ(ToText(*FromBase64("QXNzYXk=")), "Assay");
   EXPECT_FALSE(FromBase64("QXNzYXk").ok());
   EXPECT_FALSE(FromBase64("QXNz YXk=").ok());
+  EXPECT_FALSE(FromBase64("QXNzYXl=").ok());  // an unused bit is set
 }
 
 TEST(Bytes, DigestsMatchKnownAnswers) {
