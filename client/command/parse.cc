@@ -6,6 +6,7 @@
 
 #include "CLI/CLI.hpp"
 #include "client/command/ledger_commands.h"
+#include "client/command/revocation_commands.h"
 #include "client/numbers.h"
 
 #ifndef ASSAY_VERSION
@@ -41,6 +42,7 @@ class Tree {
     AddReceipts();
     AddLedger();
     AddFiles();
+    AddVerifyCommands(app_, [this](Action action) { action_ = std::move(action); });
   }
 
   ParsedCommand Parse(std::vector<std::string> arguments) {
@@ -307,6 +309,7 @@ class Tree {
 
   void AddAuthority() {
     CLI::App* const authority = Group("authority", "PAIs and what signs");
+    AddRevocationCommands(*authority, [this](Action action) { action_ = std::move(action); });
     CLI::App* const pais = authority->add_subcommand("pai", "PAIs, their keys in the HSM");
     pais->require_subcommand(1);
     pais->fallthrough();

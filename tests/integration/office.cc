@@ -124,6 +124,7 @@ void Office::WriteConfig() {
          "listen: localhost:0\n"
          "tls: {certificate: server.pem, key: server.key, client_ca: ca.pem}\n"
          "metrics: {listen: '127.0.0.1:0'}\n"
+         "revocation: {listen: '127.0.0.1:0', base_url: 'http://crl.assay.test/'}\n"
          "hsm:\n"
          "  module: "
       << test_support::SoftHsm::ModulePath()
