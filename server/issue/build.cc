@@ -14,6 +14,7 @@
 #include "matter/spake2p.h"
 #include "server/issue/device_key.h"
 #include "server/issue/given_dac.h"
+#include "server/lot/act.h"
 
 namespace assay::issue {
 namespace {
@@ -229,6 +230,7 @@ absl::Status CheckForm(const v1::IssueRequest& request) {
   if (request.lot().size() > 64) {
     return RefuseField(Reason::FIELD_TOO_LONG, "lot", "", "must be at most 64 bytes");
   }
+  ASSAY_RETURN_IF_ERROR(lot::CheckName("lot", request.lot()));
   if (request.csr().size() > matter::kMaxCsrSize) {
     return RefuseField(Reason::CSR_TOO_LARGE, "csr", absl::StrCat(request.csr().size(), " bytes"),
                        absl::StrCat("must be at most ", matter::kMaxCsrSize, " bytes"));

@@ -61,7 +61,7 @@ class Pipeline {
   Pipeline(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
            std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
            Observer& observer, PipelineOptions options);
-  // Refuses what has not recorded an intent (DRAINING), finishes the rest.
+  // Drains, and waits until every call under way is answered.
   ~Pipeline();
 
   void Submit(const access::Caller& caller, v1::IssueRequest request, Deadline deadline, Done done);

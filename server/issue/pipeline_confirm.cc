@@ -2,6 +2,7 @@
 #include "base/refusal.h"
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
+#include "server/lot/act.h"
 
 namespace assay::issue {
 
@@ -12,6 +13,7 @@ void Pipeline::Impl::Confirm(const access::Caller& caller, v1::ConfirmRequest re
                              Deadline deadline, ConfirmDone done) {
   absl::Status refusal = caller.CheckRole(access::Role::kLine);
   if (refusal.ok()) refusal = CheckTicketForm(request.ticket());
+  if (refusal.ok()) refusal = lot::CheckName("lot", request.lot());
   if (refusal.ok() && request.outcome() != v1::OUTCOME_PROVISIONED &&
       request.outcome() != v1::OUTCOME_SCRAPPED) {
     refusal = RefuseField(Reason::FIELD_OUT_OF_RANGE, "outcome",
@@ -42,11 +44,13 @@ void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
   std::vector<std::shared_ptr<Confirming>> live;
   for (const Errand& errand : batch) {
     const auto& confirming = errand.confirming;
-    const auto plan = plans_.Find(confirming->request.lot());
-    absl::Status refusal = plan.status();
-    if (plan.ok()) refusal = confirming->caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
-    if (!refusal.ok()) {
-      confirming->done(refusal);
+    absl::StatusOr<std::shared_ptr<const lot::LotPlan>> plan =
+        Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the call waited");
+    if (!confirming->deadline.Passed()) {
+      plan = FindGranted(confirming->caller, confirming->request.lot());
+    }
+    if (!plan.ok()) {
+      confirming->done(plan.status());
       Leave();
       continue;
     }

@@ -1,6 +1,7 @@
 #include "base/refusal.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
+#include "server/issue/wipe.h"
 
 namespace assay::issue {
 namespace {
@@ -100,6 +101,7 @@ void Pipeline::Impl::Succeed(const WorkPtr& work, store::v1::SealedIdentity seal
   const auto joined = Disown(*work);
   End(work, Answer(sealed, work->caller, sealed_before));
   for (const WorkPtr& other : joined) End(other, Answer(sealed, other->caller, true));
+  WipeIdentity(*sealed.mutable_identity());
 }
 
 void Pipeline::Impl::Refused(const WorkPtr& work, const absl::Status& why) {

@@ -70,6 +70,8 @@ class Pipeline::Impl {
   }
 
   void TicketBatch(std::vector<Errand> batch);
+  absl::StatusOr<std::shared_ptr<const lot::LotPlan>> FindGranted(const access::Caller& caller,
+                                                                  const std::string& lot);
   bool Admit(const WorkPtr& work);
   void TakeView(const WorkPtr& work, db::TicketView view, std::vector<db::Void>& voids,
                 std::vector<WorkPtr>& again);

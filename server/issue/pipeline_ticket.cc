@@ -43,6 +43,20 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
   database_.Push(kTicket, {work, nullptr, std::nullopt});
 }
 
+// A line that is granted only certain lots or factories learns nothing of others.
+absl::StatusOr<std::shared_ptr<const lot::LotPlan>> Pipeline::Impl::FindGranted(
+    const access::Caller& caller, const std::string& lot) {
+  auto plan = plans_.Find(lot);
+  absl::Status granted;
+  if (plan.ok()) {
+    granted = caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
+  } else if (HasReason(plan.status(), Reason::LOT_UNKNOWN)) {
+    granted = caller.CheckLot("", lot);
+  }
+  if (!granted.ok()) return granted;
+  return plan;
+}
+
 // The part that needs the lot: whether the caller may use it, and whether the request fits its
 // product.
 bool Pipeline::Impl::Admit(const WorkPtr& work) {
@@ -51,17 +65,10 @@ bool Pipeline::Impl::Admit(const WorkPtr& work) {
             Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
     return false;
   }
-  auto plan = plans_.Find(work->request.lot());
+  auto plan = FindGranted(work->caller, work->request.lot());
   absl::Status refusal = plan.status();
-  if (plan.ok()) {
-    refusal = work->caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
-    if (refusal.ok() && !work->fetch_only) {
-      refusal = CheckAgainstPlan(work->request, **plan, options_.production);
-    }
-  } else if (HasReason(refusal, Reason::LOT_UNKNOWN)) {
-    // A line that is granted only certain lots or factories learns nothing of others.
-    const absl::Status granted = work->caller.CheckLot("", work->request.lot());
-    if (!granted.ok()) refusal = granted;
+  if (refusal.ok() && !work->fetch_only) {
+    refusal = CheckAgainstPlan(work->request, **plan, options_.production);
   }
   if (!refusal.ok()) {
     Refused(work, refusal);
@@ -189,6 +196,7 @@ void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
       return;
     }
   }
+  if (refusal.ok()) refusal = work->plan->may_issue;
   if (!refusal.ok()) return Refused(work, refusal);
   crypto_.Push(kBuild, work);
 }

@@ -27,6 +27,9 @@ namespace assay::issue {
 
 // Owned by one thread at a time; the queues hand it over.
 struct Work : std::enable_shared_from_this<Work> {
+  Work() = default;
+  ~Work();  // wipes what SecretBytes does not hold
+
   // What was asked, and who waits for the answer.
   access::Caller caller;
   v1::IssueRequest request;

@@ -31,10 +31,10 @@ class WorkQueue {
   ~WorkQueue() { Stop(); }
 
   void Push(size_t kind, Item item) {
-    {
-      const std::lock_guard lock(mutex_);
-      waiting_[kind].push_back(std::move(item));
-    }
+    const std::lock_guard lock(mutex_);
+    waiting_[kind].push_back(std::move(item));
+    // Under the lock: once the item is done the queue may be gone, and threads that are not its own
+    // push too.
     ready_.notify_one();
   }
 

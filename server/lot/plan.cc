@@ -65,6 +65,19 @@ matter::DacEnd EndOf(const v1::DacProfile& profile, absl::Time now) {
   }
 }
 
+absl::Status TakePai(db::Store& store, LotPlan& plan) {
+  auto pai = ChoosePai(store, plan.spec.dac(), plan.dac_ids);
+  if (!pai.ok()) return pai.status();
+  auto dac =
+      matter::DacTemplate::Make(pai->certificate, plan.dac_ids.vendor_id, plan.dac_ids.product_id,
+                                EndOf(plan.spec.dac(), plan.lot.opened_at));
+  if (!dac.ok()) return dac.status();
+  plan.common.pai = ToBytes(pai->certificate.der());
+  plan.pai = *std::move(pai);
+  plan.dac = *std::move(dac);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<IssuingPai> ChoosePai(db::Store& store, const v1::DacProfile& profile,
@@ -98,6 +111,8 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Find(const std::string&
   }
   auto plan = Make(lot_name);
   if (!plan.ok()) return plan.status();
+  // Looked at anew each time, so that a PAI activated now is seen at once.
+  if (!(*plan)->may_issue.ok()) return plan;
   const std::lock_guard lock(mutex_);
   plans_[lot_name] = {*plan, now};
   return plan;
@@ -135,15 +150,7 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string&
 
   const v1::Attestation attestation = plan->spec.dac().attestation();
   if (attestation == v1::ATTESTATION_SERVER_KEY || attestation == v1::ATTESTATION_CSR) {
-    auto pai = ChoosePai(*store_, plan->spec.dac(), plan->dac_ids);
-    if (!pai.ok()) return pai.status();
-    auto dac = matter::DacTemplate::Make(pai->certificate, plan->dac_ids.vendor_id,
-                                         plan->dac_ids.product_id,
-                                         EndOf(plan->spec.dac(), plan->lot.opened_at));
-    if (!dac.ok()) return dac.status();
-    plan->common.pai = ToBytes(pai->certificate.der());
-    plan->pai = *std::move(pai);
-    plan->dac = *std::move(dac);
+    plan->may_issue = TakePai(*store_, *plan);
   }
   return plan;
 }

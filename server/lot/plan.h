@@ -51,7 +51,10 @@ struct LotPlan {
   image::ImageOptions image_options;
   matter::SetupPayload payload;
   std::shared_ptr<const SecretBytes> key;
-  // Only where Assay signs the DAC:
+  // Why nothing new can be issued now (PAI_NOT_ACTIVE, ...). What is sealed can still be fetched
+  // and confirmed.
+  absl::Status may_issue;
+  // Only where Assay signs the DAC, and may:
   std::optional<IssuingPai> pai;
   std::optional<matter::DacTemplate> dac;
 };
@@ -64,7 +67,7 @@ class PlanBook {
   PlanBook(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
            std::string wrapping_key, std::chrono::milliseconds keep = std::chrono::seconds(3));
 
-  // LOT_UNKNOWN, or what stands in the way of issuing (PAI_NOT_ACTIVE, ...).
+  // LOT_UNKNOWN. What stands in the way of issuing alone is in the plan.
   absl::StatusOr<std::shared_ptr<const LotPlan>> Find(const std::string& lot_name);
   LotKeys& keys() { return keys_; }
 

@@ -18,11 +18,10 @@ BlockingPool::~BlockingPool() {
 }
 
 bool BlockingPool::Run(std::function<void()> work) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (ending_ || queue_.size() >= queue_limit_) return false;
-    queue_.push_back(std::move(work));
-  }
+  const std::lock_guard lock(mutex_);
+  if (ending_ || queue_.size() >= queue_limit_) return false;
+  queue_.push_back(std::move(work));
+  // Under the lock: once the work is done the pool may be gone.
   wake_.notify_one();
   return true;
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/refusal.h"
+#include "server/issue/wipe.h"
 #include "server/rpc/error_map.h"
 
 namespace assay::rpc {
@@ -126,6 +127,10 @@ void IssueStream::OnWriteDone(bool ok) {
   std::unique_lock lock(mutex_);
   writing_ = false;
   if (ok) {
+    // Written, and so serialized: gRPC has its own copy by now.
+    if (answers_.front().has_issued()) {
+      issue::WipeIdentity(*answers_.front().mutable_issued()->mutable_identity());
+    }
     answers_.pop_front();
   } else {
     broken_ = true;
