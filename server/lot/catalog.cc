@@ -99,9 +99,18 @@ absl::Status CheckMaySeeLots(const Caller& caller) {
   return caller.CheckRole(Role::kLine);
 }
 
-bool MaySee(const Caller& caller, const db::Lot& lot) {
-  if (caller.Has(Role::kOperator) || caller.Has(Role::kAuditor)) return true;
-  return caller.CheckLot(lot.factory, lot.name).ok();
+// An existing lot by the caller's grant; one that is not there looks like one that is not granted.
+absl::StatusOr<db::Lot> FindGranted(db::Store& store, const Caller& caller,
+                                    const std::string& name) {
+  auto lot = store.FindLot(name);
+  absl::Status granted;
+  if (lot.ok()) {
+    granted = caller.CheckLot(lot->factory, lot->name);
+  } else if (HasReason(lot.status(), Reason::LOT_UNKNOWN)) {
+    granted = caller.CheckLot("", name);
+  }
+  if (!granted.ok()) return granted;
+  return lot;
 }
 
 }  // namespace
@@ -205,6 +214,7 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   ASSAY_RETURN_IF_ERROR(CheckName("factory", request.factory()));
+  ASSAY_RETURN_IF_ERROR(caller.CheckLot(request.factory(), request.name()));
   const auto act = MakeAct(caller, "lot.open", request.name(), request);
   if (!act.ok()) return act.status();
   const auto count = CheckCount(request.count());
@@ -263,6 +273,7 @@ absl::StatusOr<v1::Lot> Catalog::RaiseLot(const Caller& caller,
   if (!act.ok()) return act.status();
   const auto count = CheckCount(request.count());
   if (!count.ok()) return count.status();
+  ASSAY_RETURN_IF_ERROR(FindGranted(*store_, caller, request.name()).status());
   const auto lot = store_->RaiseLot(*act, request.name(), *count);
   if (!lot.ok()) return lot.status();
   return ToProto(*lot);
@@ -274,6 +285,7 @@ absl::StatusOr<v1::Lot> Catalog::CloseLot(const Caller& caller,
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   const auto act = MakeAct(caller, "lot.close", request.name(), request);
   if (!act.ok()) return act.status();
+  ASSAY_RETURN_IF_ERROR(FindGranted(*store_, caller, request.name()).status());
   const auto lot = store_->CloseLot(*act, request.name());
   if (!lot.ok()) return lot.status();
   return ToProto(*lot);
@@ -282,14 +294,7 @@ absl::StatusOr<v1::Lot> Catalog::CloseLot(const Caller& caller,
 absl::StatusOr<v1::Lot> Catalog::GetLot(const Caller& caller, const v1::GetLotRequest& request) {
   ASSAY_RETURN_IF_ERROR(CheckMaySeeLots(caller));
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
-  const auto lot = store_->FindLot(request.name());
-  if (!lot.ok() && !HasReason(lot.status(), Reason::LOT_UNKNOWN)) return lot.status();
-  const bool all = caller.Has(Role::kOperator) || caller.Has(Role::kAuditor);
-  // A line learns nothing of lots it has no grant on, not even that they exist.
-  if (!all && (!lot.ok() || !MaySee(caller, *lot))) {
-    ASSAY_RETURN_IF_ERROR(caller.CheckLot(lot.ok() ? lot->factory : "", request.name()));
-    return Refuse(Reason::LOT_UNKNOWN, absl::StrCat("no lot named ", request.name()));
-  }
+  const auto lot = FindGranted(*store_, caller, request.name());
   if (!lot.ok()) return lot.status();
   return ToProto(*lot);
 }
@@ -305,7 +310,7 @@ absl::StatusOr<v1::ListLotsResponse> Catalog::ListLots(const Caller& caller,
         store_->ListLots(request.product(), request.factory(), after, static_cast<int>(size));
     if (!lots.ok()) return lots.status();
     for (const db::Lot& record : *lots) {
-      if (!MaySee(caller, record)) continue;
+      if (!caller.CheckLot(record.factory, record.name).ok()) continue;
       auto lot = ToProto(record);
       if (!lot.ok()) return lot.status();
       *response.add_lots() = *std::move(lot);

@@ -12,6 +12,7 @@
 namespace assay::revoke {
 namespace {
 
+constexpr std::chrono::hours kProposalLasts{24};
 constexpr int kSweepRows = 1000;  // in one transaction
 
 google::protobuf::Timestamp Stamp(absl::Time time) {
@@ -67,6 +68,17 @@ absl::Status MayRead(const access::Caller& caller) {
 
 }  // namespace
 
+SecondPerson AnotherOperator(std::shared_ptr<db::RevocationStore> revocations) {
+  return [revocations = std::move(revocations)](const access::Caller&,
+                                                const db::Act& act) -> absl::Status {
+    const auto second = revocations->FindSecond(act, kProposalLasts);
+    if (!second.ok()) return second.status();
+    if (*second) return absl::OkStatus();
+    return RefuseField(Reason::SECOND_PERSON_REQUIRED, "caller", act.actor,
+                       "another operator must ask for the same within a day");
+  };
+}
+
 Revocation::Revocation(std::shared_ptr<db::Store> store,
                        std::shared_ptr<db::RevocationStore> revocations, CrlPress& press,
                        const Clock& clock, SecondPerson second_person)
@@ -101,6 +113,9 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeDevice(
                        ? store_->FindDeviceByDacSerial(AsBytes(request.dac_serial()))
                        : store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
+  if (!caller.CheckLot(row->factory, row->lot).ok()) {
+    return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+  }
   const auto act = ActOf(caller, db::kRevokeEntry, row->device_id, request,
                          {{"device", row->device_id},
                           {"lot", row->lot},
@@ -128,6 +143,13 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeLot(const access::Caller& c
   const auto act = ActOf(caller, "lot.revoke", request.name(), request,
                          {{"lot", request.name()}, {"reason", static_cast<int>(request.reason())}});
   if (!act.ok()) return act.status();
+  const auto lot = store_->FindLot(request.name());
+  if (lot.ok()) {
+    ASSAY_RETURN_IF_ERROR(caller.CheckLot(lot->factory, lot->name));
+  } else if (HasReason(lot.status(), Reason::LOT_UNKNOWN)) {
+    ASSAY_RETURN_IF_ERROR(caller.CheckLot("", request.name()));
+  }
+  if (!lot.ok()) return lot.status();
   ASSAY_RETURN_IF_ERROR(Allow(caller, *act));
   const auto outcome = revocations_->RevokeLot(*act, request.name(), request.reason());
   if (!outcome.ok()) return outcome.status();

@@ -51,8 +51,9 @@ absl::StatusOr<std::string> LedgerService::DeviceOf(const access::Caller& caller
   if (request.has_ticket()) {
     const auto lot = store_->FindLot(request.ticket().lot());
     if (HasReason(lot.status(), Reason::LOT_UNKNOWN)) {
-      return caller.CheckLot("", request.ticket().lot()).ok() ? lot.status()
-                                                              : absl::Status(NoSuchDevice());
+      // As for a lot that is not granted.
+      const absl::Status granted = caller.CheckLot("", request.ticket().lot());
+      return granted.ok() ? lot.status() : granted;
     }
     if (!lot.ok()) return lot.status();
     ASSAY_RETURN_IF_ERROR(caller.CheckLot(lot->factory, lot->name));

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <future>
 #include <set>
 
 #include "image/cms.h"
@@ -299,6 +301,85 @@ TEST_F(PipelineTest, FetchReturnsASealedIdentityAndNeverIssues) {
   const auto fetched = fetch("t-1");
   ASSERT_TRUE(issued.ok() && fetched.ok());
   EXPECT_EQ(issued->identity().SerializeAsString(), fetched->identity().SerializeAsString());
+}
+
+template <class Response, class Request>
+absl::StatusOr<Response> Ask(Workshop& shop,
+                             void (Pipeline::*call)(const access::Caller&, Request, Deadline,
+                                                    std::function<void(absl::StatusOr<Response>)>),
+                             const Request& request) {
+  std::promise<absl::StatusOr<Response>> answer;
+  (shop.Start().*call)(shop.line_caller, request, Deadline::In(std::chrono::minutes(1)),
+                       [&](absl::StatusOr<Response> got) { answer.set_value(std::move(got)); });
+  return answer.get_future().get();
+}
+
+TEST_F(PipelineTest, WhatIsSealedIsGivenAgainAndConfirmedAfterItsPaiWasRetired) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  const auto issued = shop.Issue(Workshop::Request("lot", "t-1"));
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  v1::RetirePaiRequest retire;
+  retire.set_request_id(shop.NextId());
+  retire.set_name("pai-fff1");
+  ASSERT_TRUE(shop.authority->RetirePai(shop.operator_caller, retire).ok());
+  shop.pipeline.reset();  // the plans of lots are kept for seconds
+
+  EXPECT_THAT(shop.Issue(Workshop::Request("lot", "t-2")), Refused(Reason::PAI_UNKNOWN));
+  const auto again = shop.Issue(Workshop::Request("lot", "t-1"));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->identity().SerializeAsString(), issued->identity().SerializeAsString());
+  v1::GetSealedRequest fetch;
+  fetch.set_lot("lot");
+  fetch.set_ticket("t-1");
+  EXPECT_TRUE((Ask<v1::IssueResponse, v1::GetSealedRequest>(shop, &Pipeline::Fetch, fetch)).ok());
+  v1::ConfirmRequest confirm;
+  confirm.set_lot("lot");
+  confirm.set_ticket("t-1");
+  confirm.set_outcome(v1::OUTCOME_PROVISIONED);
+  const auto confirmed =
+      Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, confirm);
+  EXPECT_TRUE(confirmed.ok()) << confirmed.status();
+  EXPECT_EQ(shop.LotNow("lot").claimed(), 1u);
+}
+
+TEST_F(PipelineTest, ConfirmingAnUnknownLotLooksLikeALotThatIsNotGranted) {
+  shop.line_caller.factories = {"elsewhere"};
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  for (const char* lot : {"lot", "nowhere"}) {
+    v1::ConfirmRequest confirm;
+    confirm.set_lot(lot);
+    confirm.set_ticket("t-1");
+    confirm.set_outcome(v1::OUTCOME_PROVISIONED);
+    EXPECT_THAT((Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, confirm)),
+                Refused(Reason::LOT_NOT_GRANTED))
+        << lot;
+  }
+}
+
+TEST_F(PipelineTest, AnOperatorOfOneFactoryOpensAndClosesNoLotOfAnother) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  access::Caller elsewhere = shop.operator_caller;
+  elsewhere.factories = {"elsewhere"};
+  v1::CloseLotRequest close;
+  close.set_request_id(shop.NextId());
+  close.set_name("lot");
+  EXPECT_THAT(shop.catalog->CloseLot(elsewhere, close), Refused(Reason::LOT_NOT_GRANTED));
+  v1::RaiseLotRequest raise;
+  raise.set_request_id(shop.NextId());
+  raise.set_name("lot");
+  raise.set_count(50);
+  EXPECT_THAT(shop.catalog->RaiseLot(elsewhere, raise), Refused(Reason::LOT_NOT_GRANTED));
+  v1::OpenLotRequest open;
+  open.set_request_id(shop.NextId());
+  open.set_name("lot-2");
+  open.set_product("product-lot");
+  open.set_factory("shenzhen");
+  open.set_count(1);
+  EXPECT_THAT(shop.catalog->OpenLot(elsewhere, open), Refused(Reason::LOT_NOT_GRANTED));
+  const auto seen = shop.catalog->ListLots(elsewhere, {});
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_EQ(seen->lots_size(), 0);
+  EXPECT_EQ(shop.LotNow("lot").count(), 5u);
 }
 
 TEST_F(PipelineTest, ADrainingPipelineRefusesNewTickets) {

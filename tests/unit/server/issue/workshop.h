@@ -184,7 +184,7 @@ class Workshop {
   std::shared_ptr<hsm::SignerPool> signers;
   std::unique_ptr<Pipeline> pipeline;
   access::Caller operator_caller{
-      "spiffe://assay.local/operator/ann", "", {access::Role::kOperator}, {}, {}};
+      "spiffe://assay.local/operator/ann", "", {access::Role::kOperator}, {"*"}, {"*"}};
   access::Caller line_caller{"spiffe://assay.local/line/1",
                              "line-1",
                              {access::Role::kLine, access::Role::kKeys},
