@@ -241,8 +241,8 @@ class Store {
   // FAILED when the attempt was voided meanwhile (TICKET_IN_FLIGHT). Sealing the same attempt twice
   // with the same row succeeds, so that an in-doubt commit can be resolved by asking again.
   virtual std::vector<absl::Status> SealTickets(std::span<const Seal> seals) = 0;
-  // Gives the quota back; the DAC serial is never used again. Voiding a sealed attempt changes
-  // nothing.
+  // Gives the quota back; the DAC serial is never used again, but for a given DAC's (no TBS).
+  // Voiding a sealed attempt changes nothing.
   virtual std::vector<absl::Status> VoidAttempts(std::span<const Void> voids) = 0;
 
   // TICKET_UNKNOWN, TICKET_OF_ANOTHER_LINE, CONFIRM_CONFLICT. Wipes the sealed identity.

@@ -42,9 +42,13 @@ const Statement kOpenAmong = {
 const Statement kHoldClaims = {
     "void_hold",
     "SELECT lot_id FROM lot_claims WHERE lot_id = ANY ($1::bigint[]) ORDER BY lot_id FOR UPDATE"};
+// The serial of a DAC that came with the request (nothing was to be signed: no TBS) is the
+// request's to use again; one drawn here never is.
 const Statement kVoid = {
     "void",
-    "UPDATE attempts a SET live = false, voided_at = now(), void_reason = v.why "
+    "UPDATE attempts a SET live = false, voided_at = now(), void_reason = v.why, "
+    "dac_serial = CASE WHEN a.tbs_sha256 = decode(repeat('00', 32), 'hex') THEN NULL "
+    "ELSE a.dac_serial END "
     "FROM unnest($1::bigint[], $2::text[]) AS v (id, why) WHERE a.id = v.id"};
 const Statement kGiveBack = {
     "void_count",

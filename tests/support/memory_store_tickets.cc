@@ -163,6 +163,7 @@ bool MemoryStore::VoidOne(Attempt& attempt) {
   live_tickets_.erase({intent.lot_id, intent.ticket});
   live_serial_numbers_.erase({intent.lot_id, intent.serial_number});
   live_keys_.erase(intent.public_key_sha256);
+  if (intent.tbs_sha256 == Sha256Digest{}) dac_serials_.erase(intent.dac_serial);
   --LotOf(intent.lot_id)->claimed;
   return true;
 }

@@ -172,6 +172,18 @@ TEST_P(StoreTickets, VoidingGivesTheQuotaBackButNeverTheDacSerial) {
   EXPECT_TRUE(Claim(again).ok());
 }
 
+TEST_P(StoreTickets, AGivenDacWhoseAttemptWasVoidedMayComeAgain) {
+  const int64_t lot = OpenSampleLot(*store_, "lot-1", 1);
+  db::Intent intent = SampleIntent(lot, "t1");
+  intent.tbs_sha256 = {};  // nothing is to be signed
+  const auto attempt = Claim(intent);
+  ASSERT_TRUE(attempt.ok());
+  ASSERT_TRUE(Void(*attempt).ok());
+  intent.device_id = SampleIntent(lot, "t1").device_id;
+  const auto again = Claim(intent);
+  EXPECT_TRUE(again.ok()) << again.status();
+}
+
 TEST_P(StoreTickets, VoidingTwiceGivesBackOnce) {
   const int64_t lot = OpenSampleLot(*store_, "lot-1", 5);
   const auto attempt = Claim(SampleIntent(lot, "t1"));
