@@ -98,17 +98,23 @@ db::Lot LotAt(const Rows& rows, int i) {
   return lot;
 }
 
-// A transaction and a session run statements alike.
+absl::Status CheckListed(absl::string_view field, const std::string& text) {
+  if (Storable(text)) return absl::OkStatus();
+  return RefuseField(Reason::FIELD_MALFORMED, field, "", "must be UTF-8 without a zero byte");
+}
+
+// A transaction and a session run statements alike. No name is empty, so a text no name can be
+// finds nothing.
 template <typename Runner>
 absl::StatusOr<db::Product> ReadProduct(Runner& runner, const std::string& name) {
-  const Rows rows = runner.Run(kFindProduct, Params().Text(name));
+  const Rows rows = runner.Run(kFindProduct, Params().Text(Storable(name) ? name : ""));
   if (rows.empty()) return RefuseField(Reason::PRODUCT_UNKNOWN, "product", name, "no such product");
   return ProductAt(rows, 0);
 }
 
 template <typename Runner>
 absl::StatusOr<db::Lot> ReadLot(Runner& runner, const std::string& name) {
-  const Rows rows = runner.Run(kFindLot, Params().Text(name));
+  const Rows rows = runner.Run(kFindLot, Params().Text(Storable(name) ? name : ""));
   if (rows.empty()) return RefuseField(Reason::LOT_UNKNOWN, "lot", name, "no such lot");
   return LotAt(rows, 0);
 }
@@ -187,6 +193,7 @@ absl::StatusOr<db::Product> PgStore::FindProduct(const std::string& name) {
 
 absl::StatusOr<std::vector<db::Product>> PgStore::ListProducts(const std::string& after_name,
                                                                int limit) {
+  ASSAY_RETURN_IF_ERROR(CheckListed("page_token", after_name));
   std::vector<db::Product> products;
   const absl::Status status = Read(pool_, Use::kRead, [&](Session& session) {
     const Rows rows = session.Run(kListProducts, Params().Text(after_name).Int(limit));
@@ -253,6 +260,9 @@ absl::StatusOr<db::Lot> PgStore::FindLot(const std::string& name) {
 absl::StatusOr<std::vector<db::Lot>> PgStore::ListLots(const std::string& product,
                                                        const std::string& factory,
                                                        const std::string& after_name, int limit) {
+  ASSAY_RETURN_IF_ERROR(CheckListed("product", product));
+  ASSAY_RETURN_IF_ERROR(CheckListed("factory", factory));
+  ASSAY_RETURN_IF_ERROR(CheckListed("page_token", after_name));
   std::vector<db::Lot> lots;
   const absl::Status status = Read(pool_, Use::kRead, [&](Session& session) {
     const Rows rows =

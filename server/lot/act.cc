@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "base/refusal.h"
+#include "db/storable.h"
 
 namespace assay::lot {
 
@@ -56,6 +57,10 @@ absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view k
   if (act.request_id.size() > 128) {
     return RefuseField(Reason::FIELD_TOO_LONG, "request_id", "", "must be at most 128 bytes");
   }
+  if (!db::Storable(act.request_id)) {
+    return RefuseField(Reason::FIELD_MALFORMED, "request_id", "",
+                       "must be UTF-8 without a zero byte");
+  }
   act.actor = caller.uri;
   act.kind = kind;
   act.subject = subject;
@@ -65,7 +70,7 @@ absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view k
                               {"subject", subject},
                               {"actor", caller.uri},
                               {"request_sha256", ToHex(act.digest)}}
-                   .dump();
+                   .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return act;
 }
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,12 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+// "password=x", "password = x", "sslpassword=x", or "//user:x@host".
+bool HoldsPassword(const std::string& dsn) {
+  static const std::regex forms("password\\s*=|://[^/?]*:[^/?@]*@");
+  return std::regex_search(dsn, forms);
+}
 
 // Reads one file's worth of sections; each Read... notes its problems and goes on.
 class ConfigFile {
@@ -139,8 +146,9 @@ class ConfigFile {
     const bool needed = use_ != ConfigUse::kMigrate;
     hsm.module = section.Text("module");
     if (hsm.module.find('/') != std::string::npos) hsm.module = Beside(path_, hsm.module);
+    std::error_code unreachable;
     if (needed && hsm.module.find('/') != std::string::npos &&
-        !std::filesystem::exists(hsm.module)) {
+        !std::filesystem::exists(hsm.module, unreachable)) {
       section.Complain("module", absl::StrCat("the file cannot be read: ", hsm.module));
     }
     hsm.token_label = section.Text("token_label", "");
@@ -166,7 +174,7 @@ class ConfigFile {
   void ReadDatabase(Section section) {
     DatabaseConfig& database = config_.database;
     database.dsn = section.Text("dsn");
-    if (database.dsn.find("password=") != std::string::npos) {
+    if (HoldsPassword(database.dsn)) {
       section.Complain("dsn", "must not hold a password; use password_file or password_env");
     }
     ReadSecretSource(section, "password", false, use_ != ConfigUse::kSandbox,
@@ -326,7 +334,14 @@ std::string FixedParts(const YAML::Node& document) {
   std::string text;
   for (const auto& entry : document) {
     const std::string key = entry.first.Scalar();
-    if (key != "grants" && key != "log" && key != "limits") {
+    if (key == "limits" && entry.second.IsMap()) {
+      for (const auto& limit : entry.second) {
+        const std::string name = limit.first.Scalar();
+        if (name == "default_deadline" || name == "least_deadline" || name == "stream_in_flight")
+          continue;
+        text += absl::StrCat("limits.", name, ": ", YAML::Dump(limit.second), "\n");
+      }
+    } else if (key != "grants" && key != "log") {
       text += absl::StrCat(key, ": ", YAML::Dump(entry.second), "\n");
     }
   }

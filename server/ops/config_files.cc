@@ -35,7 +35,7 @@ absl::Status CheckSecretFile(const std::string& path) {
   }
   if ((facts.st_mode & S_IRWXO) != 0 || (facts.st_mode & S_IWGRP) != 0) {
     return RefuseField(Reason::FIELD_NOT_ALLOWED, "", path,
-                       "others may read or change the file; its mode must be 0600 or 0400");
+                       "others may read or change the file; its mode must be 0600, 0400, 0640 or 0440");
   }
   return absl::OkStatus();
 }

@@ -25,8 +25,8 @@ struct ServerOptions {
 
 class RpcServer {
  public:
-  // STORE-independent: serves at once, as NOT_SERVING until SetServing. UNAVAILABLE where the
-  // address cannot be had.
+  // Serves at once, whatever the store does, as NOT_SERVING until SetServing. FIELD_NOT_ALLOWED
+  // where the address cannot be had.
   static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
       const ServerOptions& options, const std::vector<grpc::Service*>& services);
   ~RpcServer();
