@@ -5,6 +5,17 @@
 
 namespace assay::pg {
 
+inline const Statement kFindSecond = {
+    "proposal_find",
+    "SELECT actor FROM proposals WHERE kind = $1::text AND subject = $2::text AND "
+    "digest = $3::bytea AND actor <> $4::text AND proposed_at > now() - $5::bigint * interval '1 "
+    "s' "
+    "ORDER BY proposed_at LIMIT 1"};
+inline const Statement kPropose = {
+    "proposal_keep",
+    "INSERT INTO proposals (kind, subject, digest, actor) "
+    "VALUES ($1::text, $2::text, $3::bytea, $4::text) "
+    "ON CONFLICT (kind, subject, digest, actor) DO UPDATE SET proposed_at = now()"};
 inline const Statement kMakeIssuer = {
     "crl_make_issuer", "INSERT INTO crl_issuers (issuer) VALUES ($1::text) ON CONFLICT DO NOTHING"};
 inline const Statement kHoldIssuer = {

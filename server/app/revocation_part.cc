@@ -34,8 +34,9 @@ absl::StatusOr<std::unique_ptr<RevocationPart>> RevocationPart::Make(
   }
   part->press_ = std::make_unique<revoke::CrlPress>(store, revocations, std::move(token),
                                                     std::move(signers), random, clock, lists);
-  part->revocation_ =
-      std::make_unique<revoke::Revocation>(store, revocations, *part->press_, clock);
+  part->revocation_ = std::make_unique<revoke::Revocation>(
+      store, revocations, *part->press_, clock,
+      config.production ? revoke::AnotherOperator(revocations) : revoke::SecondPerson());
   auto verification = revoke::Verification::Make(std::move(store), std::move(revocations), random,
                                                  clock, std::move(checks));
   if (!verification.ok()) return verification.status();

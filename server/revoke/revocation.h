@@ -16,6 +16,10 @@ namespace assay::revoke {
 // Asked before a lot or a PAI is revoked; what it refuses does not happen. Empty: nobody is asked.
 using SecondPerson = std::function<absl::Status(const access::Caller&, const db::Act&)>;
 
+// Production's: another operator has asked for the same within a day, or SECOND_PERSON_REQUIRED,
+// and this asking waits for another's.
+SecondPerson AnotherOperator(std::shared_ptr<db::RevocationStore> revocations);
+
 // Revocation is an act in the store, for ever, and holds from that moment; the lists follow at once
 // where the HSM allows and otherwise at the next Round. A reason is required. Changes need the role
 // operator. Thread-safe; calls block on the store and the HSM.

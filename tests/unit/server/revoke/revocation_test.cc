@@ -163,6 +163,31 @@ TEST(RevocationTest, ASecondPersonWhoRefusesStopsALotAndAPaiButNotADevice) {
   EXPECT_TRUE(office.Verify(unit).passed());
 }
 
+TEST(RevocationTest, InProductionASecondOperatorMustAskForTheSameWithinADay) {
+  Office office;
+  const Unit unit = office.Issue("t1");
+  Revocation guarded(office.shop.store, office.revocations, *office.press, office.clock,
+                     AnotherOperator(office.revocations));
+  access::Caller bob = office.shop.operator_caller;
+  bob.uri = "spiffe://assay.local/operator/bob";
+  const auto ask = [&](const access::Caller& caller, v1::RevocationReason reason) {
+    v1::RevokeLotRequest request;
+    request.set_request_id(office.shop.NextId());
+    request.set_name("L1");
+    request.set_reason(reason);
+    return guarded.RevokeLot(caller, request).status();
+  };
+  const access::Caller& ann = office.shop.operator_caller;
+  EXPECT_REFUSED(ask(ann, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
+  EXPECT_REFUSED(ask(ann, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
+  EXPECT_REFUSED(ask(bob, v1::REVOCATION_REASON_KEY_COMPROMISE), SECOND_PERSON_REQUIRED);
+  office.clock.ahead = absl::Hours(25);
+  EXPECT_REFUSED(ask(bob, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
+  EXPECT_TRUE(office.Verify(unit).passed());
+  EXPECT_TRUE(ask(ann, v1::REVOCATION_REASON_SUPERSEDED).ok());
+  EXPECT_EQ(office.Verify(unit).result(), 302u);
+}
+
 TEST(RevocationTest, ALargeListIsDividedAndEachPartNamesItsUrl) {
   Office office(Public(2));
   std::vector<Unit> units;
