@@ -192,5 +192,23 @@ TEST(DurationTest, IsANumberAndAUnit) {
     EXPECT_EQ(ReadDuration(bad), std::nullopt) << bad;
 }
 
+TEST_F(ConfigTest, RevocationNamesAUrlAnAddressAndDaysOrWhatIsWrongWithThem) {
+  const auto config = Load(std::string(kGood) +
+                           "revocation: {base_url: 'https://crl.example.com/', "
+                           "listen: '0.0.0.0:8080', next_update_days: 30}\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->revocation.base_url, "https://crl.example.com");
+  EXPECT_EQ(config->revocation.listen, "0.0.0.0:8080");
+  EXPECT_EQ(config->revocation.next_update_days, 30);
+  const std::string problems(Load(std::string(kGood) +
+                                  "revocation: {base_url: ftp://x, listen: here, "
+                                  "next_update_days: 91}\n")
+                                 .status()
+                                 .message());
+  EXPECT_THAT(problems, HasSubstr("revocation.base_url"));
+  EXPECT_THAT(problems, HasSubstr("revocation.listen"));
+  EXPECT_THAT(problems, HasSubstr("revocation.next_update_days"));
+}
+
 }  // namespace
 }  // namespace assay::ops
