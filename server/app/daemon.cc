@@ -238,8 +238,11 @@ class Daemon::Impl {
     desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, *watch_, config_.limits.calls);
     calls_ = std::make_unique<rpc::BlockingPool>(config_.limits.call_threads,
                                                  static_cast<size_t>(config_.limits.call_queue));
-    issuance_ = std::make_unique<rpc::IssuanceService>(*desk_, rpc::IssuanceCalls::To(*pipeline_),
-                                                       calls_.get(), &revocation_->verification());
+    issuance_ = std::make_unique<rpc::IssuanceService>(
+        *desk_,
+        // No audit, no service.
+        rpc::IssuanceCalls::To(*pipeline_).Behind([this] { return sequencer_->State().fork; }),
+        calls_.get(), &revocation_->verification());
     catalog_service_ = std::make_unique<rpc::CatalogService>(
         *desk_, *calls_, *catalog_,
         rpc::ServerFacts{kVersion, config_.production, config_.hsm.image_certificate});

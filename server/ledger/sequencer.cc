@@ -74,8 +74,12 @@ void Sequencer::Forget() { tree_.reset(); }
 absl::Status Sequencer::RunOnce() {
   const absl::Status status = Lead();
   if (!status.ok()) Forget();
+  const bool forked = HasReason(status, Reason::LEDGER_FORKED);
+  // The others are to see it too: each takes the lease in turn, finds the fork, and stops issuing.
+  const absl::Status ended = forked ? store_->EndLease(options_.instance_id) : absl::OkStatus();
   std::lock_guard lock(mutex_);
-  if (HasReason(status, Reason::LEDGER_FORKED)) {
+  if (forked) {
+    if (ended.ok()) state_.leading = false;
     if (state_.fork.ok()) LogError("ledger_forked", {{"message", std::string(status.message())}});
     state_.fork = status;
   } else if (status.ok() && state_.leading) {

@@ -45,7 +45,8 @@ struct SequencerState {
 //   3. the signature, checked, is published.
 // A replica that takes over checks the right edge against the head, the last entries against their
 // tile, and the newest checkpoint, the one it remembers too, against the tree: a contradiction is
-// LEDGER_FORKED, named, and nothing is added until it is gone.
+// LEDGER_FORKED, named; nothing is added, and the lease goes round so that every replica sees it,
+// until a replica that takes over finds the ledger whole again.
 class Sequencer {
  public:
   Sequencer(std::shared_ptr<db::LedgerStore> store, std::shared_ptr<hsm::Token> token,

@@ -25,6 +25,17 @@ IssuanceCalls IssuanceCalls::To(issue::Pipeline& pipeline) {
   };
 }
 
+IssuanceCalls IssuanceCalls::Behind(std::function<absl::Status()> gate) const {
+  IssuanceCalls guarded = *this;
+  guarded.issue = [issue = issue, gate = std::move(gate)](
+                      const access::Caller& caller, v1::IssueRequest request, Deadline deadline,
+                      issue::Pipeline::Done done) {
+    if (const absl::Status closed = gate(); !closed.ok()) return done(closed);
+    issue(caller, std::move(request), deadline, std::move(done));
+  };
+  return guarded;
+}
+
 IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls, BlockingPool* pool,
                                  revoke::Verification* verification)
     : desk_(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {}
@@ -90,7 +101,8 @@ grpc::ServerUnaryReactor* IssuanceService::BeginVerification(
 grpc::ServerUnaryReactor* IssuanceService::VerifyDevice(grpc::CallbackServerContext* context,
                                                         const v1::VerifyDeviceRequest* request,
                                                         v1::VerifyDeviceResponse* response) {
-  if (verification_ == nullptr) return v1::IssuanceService::CallbackService::VerifyDevice(context, request, response);
+  if (verification_ == nullptr)
+    return v1::IssuanceService::CallbackService::VerifyDevice(context, request, response);
   return ServeBlocking(
       desk_, *pool_, context, "assay.v1.IssuanceService/VerifyDevice", "", response,
       [this, request](const Call& call) { return verification_->Finish(call.caller(), *request); });

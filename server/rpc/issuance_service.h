@@ -27,6 +27,8 @@ struct IssuanceCalls {
       confirm;
 
   static IssuanceCalls To(issue::Pipeline& pipeline);
+  // The same, but issuing is refused with what `gate` says while that is not OK. `gate` is quick.
+  IssuanceCalls Behind(std::function<absl::Status()> gate) const;
 };
 
 // Never blocks a gRPC thread. Outlives the server that serves it.

@@ -214,7 +214,7 @@ class LedgerForkTest : public ::testing::Test {
   }
 };
 
-TEST_F(LedgerForkTest, AnEditedRowIsNamedByTheAuditorAndTheNextStart) {
+TEST_F(LedgerForkTest, AnEditedRowIsNamedByTheAuditorAndTheNextStartAndNothingIsIssued) {
   Office office;
   office.OpenLot("forged", office.Light(), 10);
   v1::IssueResponse issued;
@@ -245,6 +245,8 @@ TEST_F(LedgerForkTest, AnEditedRowIsNamedByTheAuditorAndTheNextStart) {
   ASSERT_TRUE(office.StartAgain().ok());
   office.AwaitReady(false);
   EXPECT_THAT(office.daemon().MetricsText(), HasSubstr("assay_ledger_forked 1"));
+  const grpc::Status stopped = office.Issue(Office::Request("forged", "t-4"), &issued);
+  EXPECT_EQ(ReasonIn(stopped), "LEDGER_FORKED") << stopped.error_message();
 }
 
 }  // namespace
