@@ -160,6 +160,11 @@ absl::Status CrlPress::PublishDue() {
   for (const Issuer& issuer : *issuers) {
     const absl::Status status = Publish(issuer, false);
     if (first.ok()) first = status;
+    // A device or database that is away would cost each issuer its time.
+    for (const Reason away :
+         {Reason::HSM_TIMEOUT, Reason::HSM_UNAVAILABLE, Reason::STORE_UNAVAILABLE}) {
+      if (HasReason(status, away)) return status;
+    }
   }
   return first;
 }
