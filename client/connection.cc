@@ -67,6 +67,12 @@ std::chrono::milliseconds WaitBefore(int attempt, std::chrono::milliseconds aske
   return wait + wait * draw / 2550;
 }
 
+void WaitConnecting(grpc::Channel& channel, std::chrono::milliseconds wait) {
+  const auto until = std::chrono::system_clock::now() + wait;
+  channel.WaitForConnected(until);
+  std::this_thread::sleep_until(until);
+}
+
 absl::Status Connection::Repeat(
     const std::function<grpc::Status(grpc::ClientContext&)>& attempt) const {
   using Steady = std::chrono::steady_clock;
@@ -80,7 +86,7 @@ absl::Status Connection::Repeat(
     if (!asked) return status;
     const auto wait = WaitBefore(number, *asked, patience_);
     if (Steady::now() + wait > last_start) return status;
-    std::this_thread::sleep_for(wait);
+    WaitConnecting(*channel_, wait);
   }
 }
 

@@ -66,6 +66,11 @@ class Connection {
 std::chrono::milliseconds WaitBefore(int attempt, std::chrono::milliseconds asked,
                                      const CallPatience& patience);
 
+// Waits, and has the channel connect meanwhile: gRPC moves a handshake on only while somebody waits
+// on the channel, and else looks every five seconds, so that plain sleep would miss a server that
+// has long been back.
+void WaitConnecting(grpc::Channel& channel, std::chrono::milliseconds wait);
+
 // A fresh request id: 128 random bits in hex.
 std::string NewRequestId();
 

@@ -205,7 +205,8 @@ absl::Status IssueMany(Connection& connection, const IssueStreamOptions& options
     if (!asked || !flight.Reopen(stopped)) {
       return status.ok() ? absl::UnavailableError("the server ended the stream") : status;
     }
-    std::this_thread::sleep_for(WaitBefore(flight.NextBreak(), *asked, connection.patience()));
+    WaitConnecting(*connection.channel(),
+                   WaitBefore(flight.NextBreak(), *asked, connection.patience()));
   }
 }
 

@@ -24,7 +24,7 @@ absl::StatusOr<std::shared_ptr<Connection>> Context::Connect(const std::string& 
   const auto profile = LoadProfile();
   if (!profile.ok()) return profile.status();
   CallPatience patience;
-  patience.in_all = std::chrono::seconds(options_.patience_seconds);
+  if (options_.patience_seconds) patience.in_all = std::chrono::seconds(*options_.patience_seconds);
   return Connection::Open(*profile, options_.role.empty() ? role : options_.role, patience);
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -19,7 +20,7 @@ struct GlobalOptions {
   std::string role;     // --as; empty: the command's own
   bool json = false;
   bool quiet = false;
-  uint64_t patience_seconds = 20;
+  std::optional<uint64_t> patience_seconds;  // absent: the command's own
 };
 
 class Context {

@@ -244,7 +244,11 @@ absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& r
   };
   IssueStreamOptions stream;
   stream.window = options.window;
-  stream.give_up_after = std::max(std::chrono::milliseconds(1000), connection.patience().in_all);
+  // Else longer than a call's patience: tickets that a killed assayd held are free only when its
+  // lease has ended.
+  if (context.options().patience_seconds) {
+    stream.give_up_after = std::max(std::chrono::milliseconds(1000), connection.patience().in_all);
+  }
   const absl::Status streamed =
       IssueMany(connection, stream, next, take, [] { return interrupted.load(); });
   const absl::Status kept = keeper.End();

@@ -1,10 +1,12 @@
 #include "client/mfg_tool/csv_plan.h"
 
 #include <filesystem>
+#include <map>
 #include <set>
 #include <type_traits>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "client/files.h"
@@ -70,9 +72,20 @@ std::string EncodingName(CsvEncoding encoding) {
   return "";
 }
 
-// Where a refusal points: "mfg_m.csv:3: discriminator".
-std::string Place(const std::string& path, size_t line, std::string_view key) {
-  return absl::StrCat(path, ":", line, ": ", std::string(key));
+// Where a refusal points, as the csv reader says it: "mfg_m.csv line 3 column 2 (discriminator)".
+std::string Place(const std::string& path, size_t line, size_t column, std::string_view key) {
+  return absl::StrCat(path, " line ", line, " column ", column, " (", std::string(key), ")");
+}
+
+// From 1, by the header of the values' file; it has every key, or the file was refused before.
+std::map<std::string, size_t> ColumnsOf(std::string_view mcsv, const std::string& path) {
+  std::map<std::string, size_t> columns;
+  const auto records = image::ReadCsv(mcsv, path);
+  if (!records.ok() || records->empty()) return columns;
+  for (const image::CsvCell& cell : records->front().cells) {
+    columns.emplace(absl::StripAsciiWhitespace(cell.text), cell.column);
+  }
+  return columns;
 }
 
 absl::StatusOr<uint32_t> Number(const std::string& place, const NvsValue& value) {
@@ -185,7 +198,7 @@ void AddExtra(const NvsEntry& entry, const CsvKey& key, v1::DeviceValues& values
 absl::Status CheckSchema(const std::vector<CsvKey>& schema, const std::string& path) {
   for (const CsvKey& key : schema) {
     if (key.name_space == image::kFactoryNamespace && KeysNotFromCsv().contains(key.key)) {
-      return RefuseField(Reason::FIELD_NOT_ALLOWED, Place(path, key.line, key.key), "",
+      return RefuseField(Reason::FIELD_NOT_ALLOWED, Place(path, key.line, 1, key.key), "",
                          key.key == "iteration-count"
                              ? "is one value for all devices: give --iteration-count"
                              : "comes from the product and its PAI, never from a csv");
@@ -194,11 +207,11 @@ absl::Status CheckSchema(const std::vector<CsvKey>& schema, const std::string& p
   return absl::OkStatus();
 }
 
-absl::Status CheckRow(const std::string& path, size_t line, const v1::DeviceValues& values) {
+absl::Status CheckRow(const std::string& verifier_place, const v1::DeviceValues& values) {
   if (values.verifier().empty() || (values.has_passcode() && !values.salt().empty())) {
     return absl::OkStatus();
   }
-  return RefuseField(Reason::FIELDS_CONTRADICT, Place(path, line, "verifier"), "",
+  return RefuseField(Reason::FIELDS_CONTRADICT, verifier_place, "",
                      "needs the passcode and the salt it belongs to in the same row");
 }
 
@@ -239,17 +252,20 @@ absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string
     extra.set_encoding(EncodingName(key.encoding));
     plan.extra_keys.push_back(std::move(extra));
   }
+  std::map<std::string, size_t> columns = ColumnsOf(mcsv, mcsv_path);
   for (const image::CsvUnit& unit : *units) {
+    const auto place = [&](const std::string& key) {
+      return Place(mcsv_path, unit.line, columns[key], key);
+    };
     v1::DeviceValues values;
     for (const NvsEntry& entry : unit.entries) {
       if (IsDeviceKey(entry.name_space, entry.key)) {
-        ASSAY_RETURN_IF_ERROR(
-            SetDeviceValue(Place(mcsv_path, unit.line, entry.key), entry, values));
+        ASSAY_RETURN_IF_ERROR(SetDeviceValue(place(entry.key), entry, values));
       } else if (const CsvKey* key = FindKey(*schema, entry)) {
         AddExtra(entry, *key, values);
       }
     }
-    ASSAY_RETURN_IF_ERROR(CheckRow(mcsv_path, unit.line, values));
+    ASSAY_RETURN_IF_ERROR(CheckRow(place("verifier"), values));
     plan.devices.push_back(std::move(values));
   }
   return plan;

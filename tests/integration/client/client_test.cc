@@ -194,7 +194,7 @@ TEST_F(ClientTest, AMalformedCsvIsRefusedWithLineAndColumnAndNothingIsIssued) {
   EXPECT_EQ(Run(Common(Declaration(0xFFF1, 0x8000)) + "--outdir " + Path("out") + " --csv " +
                 Path("a.csv") + " --mcsv " + Path("b.csv")),
             kRefused);
-  EXPECT_THAT(said_, HasSubstr("b.csv:3: discriminator"));
+  EXPECT_THAT(said_, HasSubstr("b.csv line 3 column 2 (discriminator)"));
   EXPECT_FALSE(fs::exists(folder_ / "out"));
 }
 
