@@ -1,5 +1,5 @@
 # The queries of the dashboard and the rules. Sourced; needs $source_dir.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016
 
 dashboard=$source_dir/deploy/grafana/assay.json
 rules=$source_dir/deploy/alerts/assay.yaml
