@@ -101,14 +101,14 @@ TEST_F(Promises, NothingSignedUnrecorded) {
 }
 
 TEST_F(Promises, NeverOverQuota) {
-  office.OpenLot("quota", office.Light(), 5);
+  office.OpenLot("promised", office.Light(), 5);
   std::atomic<int> issued{0};
   std::vector<std::thread> stations;
   for (int station = 0; station < 12; ++station) {
     stations.emplace_back([&, station] {
       v1::IssueResponse response;
       const auto status =
-          office.Issue(Office::Request("quota", absl::StrCat("unit-", station)), &response);
+          office.Issue(Office::Request("promised", absl::StrCat("unit-", station)), &response);
       if (status.ok()) {
         ++issued;
       } else {
@@ -118,7 +118,7 @@ TEST_F(Promises, NeverOverQuota) {
   }
   for (std::thread& station : stations) station.join();
   EXPECT_EQ(issued, 5);
-  EXPECT_EQ(office.LotNow("quota").sealed(), 5u);
+  EXPECT_EQ(office.LotNow("promised").sealed(), 5u);
 }
 
 TEST_F(Promises, WhatTheLabelSaysIsWhatTheDeviceHolds) {
