@@ -311,6 +311,7 @@ class Daemon::Impl {
     tally_loop_ = std::make_unique<ops::Periodic>(
         kTallying, ops::Told("refusal_tally", [this] { return tally_->Write(); }));
     metrics_.AddSource([this] { return ops::LedgerFigures(sequencer_->State()); });
+    metrics_.AddSource([this] { return ops::ClockFigures(clock_); });
     metrics_.AddSource([this] { return revocation_->Figures(); });
     metrics_.AddSource([this] { return ops::HsmFigures(signers_->Counters()); });
     metrics_.AddSource([this] { return ops::StoreFigures(parts_.store->Counters()); });

@@ -112,6 +112,11 @@ std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state) {
   };
 }
 
+std::vector<FigureFamily> ClockFigures(const Clock& clock) {
+  return {
+      Gauge("assay_time_seconds", "This replica's clock, as Unix time", UnixSeconds(clock.Now()))};
+}
+
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state) {
   return {{"assay_tls_not_after_seconds",
            "When a TLS certificate ends, as Unix time",

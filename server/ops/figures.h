@@ -21,6 +21,8 @@ std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters);
 std::vector<FigureFamily> PipelineFigures(const issue::PipelineCounters& counters);
 std::vector<FigureFamily> HealthFigures(const Health& health);
 std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state);
+// Beside the time of the scrape this tells how far this replica's clock is off.
+std::vector<FigureFamily> ClockFigures(const Clock& clock);
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state);
 
 // Lots and PAIs, read from the store now and then, kept for the scrapes between. Thread-safe.
