@@ -1,5 +1,8 @@
 #include "client/connection.h"
 
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -25,6 +28,20 @@ grpc::ChannelArguments Arguments(const Profile& profile) {
   return arguments;
 }
 
+// A server only closes the connection on a certificate that has ended, so it is said here. What is
+// no certificate is left to gRPC to say.
+absl::Status CheckNotExpired(const std::string& pem, const std::string& file) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+  if (!certificate || X509_cmp_current_time(X509_get0_notAfter(certificate.get())) > 0) {
+    return absl::OkStatus();
+  }
+  return RefuseField(Reason::FIELD_OUT_OF_RANGE, "certificate", file,
+                     "has expired; the server would not take it");
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Connection>> Connection::Open(const Profile& profile,
@@ -36,6 +53,7 @@ absl::StatusOr<std::shared_ptr<Connection>> Connection::Open(const Profile& prof
   if (!ca.ok()) return ca.status();
   auto certificate = ReadTextFile(identity->certificate_file);
   if (!certificate.ok()) return certificate.status();
+  ASSAY_RETURN_IF_ERROR(CheckNotExpired(*certificate, identity->certificate_file));
   auto key = ReadTextFile(identity->key_file);
   if (!key.ok()) return key.status();
   grpc::SslCredentialsOptions options;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/refusal.h"
@@ -107,8 +108,14 @@ std::string FaultLine(const absl::Status& status) {
   const auto refusal = RefusalOf(status);
   if (!refusal) {
     if (absl::IsCancelled(status)) return line;
-    if (absl::IsUnavailable(status))
-      return absl::StrCat(line, " [server unreachable; retry later]");
+    if (absl::IsUnavailable(status)) {
+      // TLS 1.3 tells a client that its certificate is refused by closing the connection, and gRPC
+      // says no more than that.
+      const bool closed = absl::StrContains(line, "Socket closed");
+      return absl::StrCat(line, " [server unreachable; retry later",
+                          closed ? ", or the server does not take this client's certificate" : "",
+                          "]");
+    }
     return absl::StrCat(line, " [", absl::StatusCodeToString(status.code()), "]");
   }
   const std::string retry = refusal->retry_after

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/refusal.h"
 #include "client/device_folder.h"
@@ -140,9 +141,11 @@ absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
     known.emplace(row.substr(0, row.find(',')));
   }
   std::string rows;
+  std::set<std::string, std::less<>> gone;
   for (const PlannedTicket& ticket : planned) {
     const std::string row_file = PathBelow(PathBelow(folder_, ticket.ticket), "manifest_row.csv");
     if (!PathExists(row_file)) {
+      if (known.contains(ticket.ticket)) gone.insert(ticket.ticket);
       missing_.push_back(ticket);
       continue;
     }
@@ -152,6 +155,14 @@ absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
     if (!row.ok()) return row.status();
     rows += *row;
     mended_.push_back(ticket.ticket);
+  }
+  // A folder that somebody removed is fetched again, and its row comes with it: no row twice.
+  if (!gone.empty()) {
+    std::vector<absl::string_view> kept = absl::StrSplit(manifest, '\n');
+    std::erase_if(
+        kept, [&](absl::string_view row) { return gone.contains(row.substr(0, row.find(','))); });
+    ASSAY_RETURN_IF_ERROR(
+        ReplaceFile(ManifestPath(), AsBytes(absl::StrJoin(kept, "\n")), kPrivateFile));
   }
   if (rows.empty()) return absl::OkStatus();
   return AppendFile(ManifestPath(), rows, kPrivateFile);

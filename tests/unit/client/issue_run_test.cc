@@ -89,6 +89,34 @@ TEST(IssueRunTest, ARowLostInACrashComesBackFromItsFolder) {
   EXPECT_EQ(*ReadTextFile(folder / "run/manifest.csv"), whole);
 }
 
+TEST(IssueRunTest, AFolderThatWasRemovedIsAskedForAgainAndHasOneRow) {
+  const TestFolder folder;
+  std::vector<std::string> all;
+  const auto keep = [&](IssueRun& run) {
+    std::vector<v1::Identity> identities;
+    for (const std::string& ticket : Tickets(run)) {
+      identities.push_back(TestIdentity(TestSpec(), ticket));
+    }
+    return run.Keep(identities, TestSpec());
+  };
+  {
+    auto run = Begin(folder / "run", 3);
+    all = Tickets(*run);
+    ASSERT_TRUE(keep(*run).ok());
+  }
+  ASSERT_TRUE(RemoveTree(folder / ("run/" + all[1])).ok());
+  {
+    auto again = Begin(folder / "run", 3);
+    ASSERT_EQ(Tickets(*again), std::vector<std::string>{all[1]});
+    ASSERT_TRUE(keep(*again).ok());
+  }
+  const std::string manifest = *ReadTextFile(folder / "run/manifest.csv");
+  EXPECT_EQ(std::count(manifest.begin(), manifest.end(), '\n'), 4);
+  for (const std::string& ticket : all) {
+    EXPECT_NE(manifest.find("\n" + ticket + ","), std::string::npos) << manifest;
+  }
+}
+
 TEST(IssueRunTest, AFolderBelongsToOneRun) {
   const TestFolder folder;
   ASSERT_TRUE(Begin(folder / "run", 1).ok());
