@@ -87,7 +87,9 @@ SQL
       fail "the role and the database could not be made; see $state/log/postgres-setup.log"
     touch "$state/postgres-ready"
   fi
-  database_dsn="host=$folder/run port=5432 user=assay dbname=assay"
+  # Quoted for libpq: a clone may lie in a folder with a space in its name.
+  local host=${folder//\\/\\\\}/run
+  database_dsn="host='${host//\'/\\\'}' port=5432 user=assay dbname=assay"
   note "PostgreSQL runs in $folder (unix socket only)"
 }
 

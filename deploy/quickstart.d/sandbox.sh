@@ -84,8 +84,12 @@ print_ending() {
   [[ $state != "$PWD"/* ]] || shown=${state#"$PWD"/}
   local command=$bin/assay
   [[ $command != "$PWD"/* ]] || command=${command#"$PWD"/}
+  # What follows is to be pasted into a shell.
+  local folder
+  folder=$(printf '%q' "$shown")
+  command=$(printf '%q' "$command")
   # The command line finds ./var/client.yaml by itself.
-  [[ $state == "$PWD/var" ]] || command+=" --profile $shown/client.yaml"
+  [[ $state == "$PWD/var" ]] || command+=" --profile $folder/client.yaml"
   cat <<TEXT
 
 $(done_line "Assay runs at $(sed -n 's/^listen: *//p' "$state/assayd.yaml").") It is under $shown:
@@ -95,8 +99,8 @@ $(done_line "Assay runs at $(sed -n 's/^listen: *//p' "$state/assayd.yaml").") I
   tls/ secrets/ hsm/ postgres/ log/
 
 Try next:
-  $command issue --lot demo -n 20 --out $shown/more
-  $command mfg-tool -n 3 --pai -cd $shown/sandbox/Chip-CD-131B-1000.der -v 0x131B -p 0x1000 --vendor-name ESP --product-name light --outdir $shown/mfg
+  $command issue --lot demo -n 20 --out $folder/more
+  $command mfg-tool -n 3 --pai -cd $folder/sandbox/Chip-CD-131B-1000.der -v 0x131B -p 0x1000 --vendor-name ESP --product-name light --outdir $folder/mfg
   $command --as auditor audit list --lot demo
 
 Stop it with  deploy/quickstart down ; wipe it with  deploy/quickstart reset

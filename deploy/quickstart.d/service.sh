@@ -40,7 +40,7 @@ hsm:
   pin_file: secrets/hsm.pin
   image_certificate: sandbox/image.pem
 database:
-  dsn: $database_dsn
+  dsn: '${database_dsn//\'/\'\'}'
   password_file: secrets/database.password
 sandbox:
   paa_certificate: sandbox/paa.pem
