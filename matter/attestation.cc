@@ -34,7 +34,8 @@ class AttestationCheck {
       CheckKeyOfPai();
     }
     AttestationOutcome outcome;
-    std::stable_partition(findings_.begin(), findings_.end(), [](const Finding& f) { return !f.strict; });
+    std::stable_partition(findings_.begin(), findings_.end(),
+                          [](const Finding& f) { return !f.strict; });
     if (!findings_.empty() && !findings_[0].strict) outcome.result = findings_[0].result;
     outcome.findings = std::move(findings_);
     return outcome;

@@ -16,8 +16,8 @@ namespace assay::lot {
 absl::Status CheckName(std::string_view field, std::string_view name);
 
 // The act of `caller` asking `request`; its digest leaves the field request_id out, so that the
-// same id with the same content is the same act. FIELD_REQUIRED, FIELD_TOO_LONG or FIELD_MALFORMED for the
-// id (1 to 128 bytes of UTF-8).
+// same id with the same content is the same act. FIELD_REQUIRED, FIELD_TOO_LONG or FIELD_MALFORMED
+// for the id (1 to 128 bytes of UTF-8).
 absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view kind,
                                 std::string_view subject, const google::protobuf::Message& request);
 

@@ -34,8 +34,9 @@ absl::Status CheckSecretFile(const std::string& path) {
     return RefuseField(Reason::FIELD_REQUIRED, "", path, "the file cannot be read");
   }
   if ((facts.st_mode & S_IRWXO) != 0 || (facts.st_mode & S_IWGRP) != 0) {
-    return RefuseField(Reason::FIELD_NOT_ALLOWED, "", path,
-                       "others may read or change the file; its mode must be 0600, 0400, 0640 or 0440");
+    return RefuseField(
+        Reason::FIELD_NOT_ALLOWED, "", path,
+        "others may read or change the file; its mode must be 0600, 0400, 0640 or 0440");
   }
   return absl::OkStatus();
 }

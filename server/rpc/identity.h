@@ -9,8 +9,8 @@
 namespace assay::rpc {
 
 // The one URI among the certificate's alternative names. CALLER_UNKNOWN where there is none, one
-// that is not printable ASCII, or more than one: a SPIFFE certificate has exactly one, and choosing among several would let a
-// certificate pick its role.
+// that is not printable ASCII, or more than one: a SPIFFE certificate has exactly one, and choosing
+// among several would let a certificate pick its role.
 absl::StatusOr<std::string> PeerUri(const grpc::AuthContext& peer);
 
 }  // namespace assay::rpc

@@ -40,7 +40,8 @@ class RpcServer {
 
  private:
   RpcServer() = default;
-  // gRPC asks them for certificates at each handshake but does not own them: they outlive the server.
+  // gRPC asks them for certificates at each handshake but does not own them: they outlive the
+  // server.
   std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;

@@ -25,7 +25,8 @@ TEST(Refusal, SaysWhenToComeBackWhereARetryMakesSense) {
 }
 
 TEST(Refusal, KeepsItsReasonWithinAPrefix) {
-  const absl::Status status = Within("lot", RefuseField(Reason::FIELD_REQUIRED, "count", "", "is required"));
+  const absl::Status status =
+      Within("lot", RefuseField(Reason::FIELD_REQUIRED, "count", "", "is required"));
   EXPECT_EQ(status.message(), "lot: count: is required");
   EXPECT_EQ(RefusalOf(status)->field, "lot.count");
   EXPECT_TRUE(HasReason(status, Reason::FIELD_REQUIRED));

@@ -68,7 +68,8 @@ TEST(CallerTest, AMissingRoleIsNamed) {
 }
 
 TEST(RoleTest, NamesGoBothWays) {
-  for (const Role role : {Role::kLine, Role::kOperator, Role::kAuditor, Role::kCodes, Role::kKeys}) {
+  for (const Role role :
+       {Role::kLine, Role::kOperator, Role::kAuditor, Role::kCodes, Role::kKeys}) {
     EXPECT_EQ(RoleOf(RoleName(role)), role);
   }
   EXPECT_EQ(RoleOf("Line"), std::nullopt);
