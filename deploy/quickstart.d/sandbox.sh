@@ -10,6 +10,7 @@ assay_as() {
 
 prepare_sandbox_keys() {
   run_logged "$state/log/sandbox.log" "$bin/assayd" sandbox --config "$state/assayd.yaml"
+  touch "$state/hsm/ready" # see prepare_token
   note "certificates: $state/sandbox/{paa,cd,image}.pem; the keys are in the token"
 }
 

@@ -36,8 +36,10 @@ CONF
     note "token 'assay' is there"
     return
   fi
-  # A token half made, by a run that was stopped, holds no key yet: begin again.
+  # A run was stopped before the sandbox's keys were all there, perhaps with half a key in the token. Nothing was
+  # signed with them yet: begin again.
   rm -rf "$state/hsm/tokens" && mkdir -m 700 "$state/hsm/tokens"
+  rm -f "$state"/sandbox/{paa,cd,image}.pem
   # PINs go by the environment: arguments can be seen by everybody on the machine.
   local -x ASSAY_SO_PIN ASSAY_PIN
   ASSAY_SO_PIN=$(<"$state/secrets/hsm-so.pin")
@@ -46,6 +48,5 @@ CONF
     --init-token --label assay --so-pin env:ASSAY_SO_PIN
   run_logged "$state/log/hsm.log" pkcs11-tool --module "$module" --token-label assay \
     --login --login-type so --so-pin env:ASSAY_SO_PIN --init-pin --new-pin env:ASSAY_PIN
-  touch "$state/hsm/ready"
   note "token 'assay' made; its PIN is in secrets/hsm.pin (mode 0600)"
 }
