@@ -64,6 +64,13 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
   if (values.serial_number().size() > matter::kMaxSerialNumberSize) {
     return RefuseField(Reason::FIELD_TOO_LONG, "values.serial_number", "", "must be 1 to 32 bytes");
   }
+  // It is printed on labels and stands in manifests, a line a unit.
+  if (std::any_of(values.serial_number().begin(), values.serial_number().end(),
+                  [](unsigned char c) { return c < 0x20 || c == 0x7F; })) {
+    return RefuseField(Reason::FIELD_MALFORMED, "values.serial_number",
+                       absl::CHexEscape(values.serial_number()),
+                       "must not hold control characters");
+  }
   if (values.has_passcode()) {
     ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(values.passcode(), "values.passcode", defaults));
   }

@@ -93,6 +93,22 @@ absl::StatusOr<std::chrono::seconds> Retention(const v1::OpenLotRequest& request
   return std::chrono::seconds(seconds);
 }
 
+// A DAC that begins before its PAI or PAA chains for nobody, one that begins later is not valid
+// yet: the date is kept as given or refused, never moved.
+absl::Status CheckValidFrom(const v1::DacProfile& dac, const IssuingPai& pai, absl::Time now) {
+  if (!dac.has_valid_from()) return absl::OkStatus();
+  absl::Time earliest = pai.certificate.validity().not_before;
+  if (pai.paa) earliest = std::max(earliest, pai.paa->validity().not_before);
+  const absl::Time from = absl::FromUnixSeconds(dac.valid_from().seconds());
+  if (from >= earliest && from <= now) return absl::OkStatus();
+  const auto text = [](absl::Time time) {
+    return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+  };
+  return RefuseField(Reason::FIELD_OUT_OF_RANGE, "spec.dac.valid_from", text(from),
+                     absl::StrCat("must lie between the beginning of PAI ", pai.name,
+                                  " and its PAA, ", text(earliest), ", and now"));
+}
+
 // Both lines and operators may look at lots.
 absl::Status CheckMaySeeLots(const Caller& caller) {
   if (caller.Has(Role::kOperator) || caller.Has(Role::kAuditor)) return absl::OkStatus();
@@ -245,6 +261,7 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
     const auto start = matter::ChooseDacNotBefore(
         clock_.Now(), absl::ZeroDuration(), pai->certificate, pai->paa ? &*pai->paa : nullptr);
     if (!start.ok()) return start.status();
+    ASSAY_RETURN_IF_ERROR(CheckValidFrom(spec.dac(), *pai, clock_.Now()));
   }
   db::Lot lot;
   lot.name = request.name();

@@ -163,6 +163,9 @@ TEST_F(PipelineTest, BadValuesAreRefusedByFieldAndCostNoQuota) {
   auto long_serial = Workshop::Request("lot", "t-1");
   long_serial.mutable_values()->set_serial_number(std::string(33, 'x'));
   EXPECT_THAT(shop.Issue(long_serial), Refused(Reason::FIELD_TOO_LONG));
+  auto broken_serial = Workshop::Request("lot", "t-1");
+  broken_serial.mutable_values()->set_serial_number("a\nb");
+  EXPECT_THAT(shop.Issue(broken_serial), Refused(Reason::FIELD_MALFORMED));
   EXPECT_THAT(shop.Issue(Workshop::Request("lot", "")), Refused(Reason::FIELD_REQUIRED));
   EXPECT_THAT(shop.Issue(Workshop::Request("lot", std::string(129, 'x'))),
               Refused(Reason::FIELD_TOO_LONG));
@@ -273,6 +276,17 @@ TEST_F(PipelineTest, ADeclarationForAnotherProductIsRefusedBeforeAnythingIsIssue
   v1::ProductSpec long_name = shop.Light();
   long_name.set_vendor_name(std::string(33, 'x'));
   EXPECT_THAT(shop.Open("lot", long_name, 5), Refused(Reason::FIELD_TOO_LONG));
+}
+
+TEST_F(PipelineTest, AValidFromBeforeThePaiOrInTheFutureIsRefusedAndNeverMoved) {
+  for (const absl::Duration shift : {-absl::Hours(24 * 365), absl::Hours(24)}) {
+    v1::ProductSpec spec = shop.Light();
+    spec.mutable_dac()->mutable_valid_from()->set_seconds(
+        absl::ToUnixSeconds(shop.clock.Now() + shift));
+    const auto lot = shop.Open("lot", spec, 5);
+    EXPECT_THAT(lot, Refused(Reason::FIELD_OUT_OF_RANGE));
+    EXPECT_EQ(RefusalOf(lot.status())->field, "spec.dac.valid_from");
+  }
 }
 
 TEST_F(PipelineTest, FetchReturnsASealedIdentityAndNeverIssues) {
