@@ -92,7 +92,10 @@ namespace assay {
   X(NOTE_UNTRUSTED, kFailedPrecondition, kNever,                                                   \
     "the note is not signed by the given key, or wrongly")                                         \
   X(PROOF_INVALID, kDataLoss, kNever, "the proof does not lead to the signed root")                \
-  X(CHECKPOINT_STALE, kFailedPrecondition, kNever, "the checkpoint is older than one seen before")
+  X(CHECKPOINT_STALE, kFailedPrecondition, kNever, "the checkpoint is older than one seen before") \
+  X(MODULE_COMPLETED, kAlreadyExists, kNever, "another ticket completed the module")               \
+  X(MODULE_UNFIT, kFailedPrecondition, kNever, "the module cannot be completed in this lot")       \
+  X(BUNDLE_INVALID, kDataLoss, kNever, "the bundle is not what was signed")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,

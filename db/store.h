@@ -121,8 +121,13 @@ struct Intent {
   Sha256Digest public_key_sha256{};  // unique among live attempts; all zero without attestation
   Sha256Digest tbs_sha256{};         // what the HSM is about to sign
   std::string pai;
+  // The module this attempt completes, which gives the unit its id; the attempt's own is then never
+  // shown. 0: none.
+  int64_t module_attempt = 0;
 };
 
+// A unit that was made in two lots, a module issued in one and completed in another, has two rows
+// with one device id and one certificate.
 struct ManifestRow {
   std::string device_id;
   std::string ticket;
@@ -147,6 +152,9 @@ struct ManifestRow {
   absl::Time sealed_at;
   std::optional<absl::Time> confirmed_at;
   int64_t row = 0;  // grows with sealing order within a lot; the page token's anchor
+  int64_t attempt_id = 0;
+  bool completes_module = false;
+  std::vector<ManifestRow> stages;  // FindDevice only: the row that completes this module
 };
 
 enum class DeviceState { kSealed = 1, kProvisioned = 2, kScrapped = 3, kRevoked = 4 };
@@ -178,10 +186,16 @@ struct ConfirmResult {
   bool before = false;
 };
 
+// The lots somebody may see: of these factories and of these names; "*" stands for all.
+struct GrantedLots {
+  std::vector<std::string> factories, lots;
+};
+
 struct DeviceFilter {
   std::string lot, product, factory, line, serial_number;
   std::optional<DeviceState> state;
   std::optional<absl::Time> sealed_from, sealed_until;
+  std::optional<GrantedLots> granted;  // nothing: every lot
 };
 
 struct PoolCounters {
