@@ -20,6 +20,14 @@ namespace assay::db {
 // ---- administrative acts
 // -------------------------------------------------------------------------------
 
+// By whom a proposed act was approved (db/approval_store.h). The proposal is closed in the act's own
+// transaction, so that the act happens once and never without its approval.
+struct Approval {
+  std::string proposal;    // its id
+  std::string approver;    // another than the act's actor
+  std::string request_id;  // the approver's: the same again has no second effect
+};
+
 // Who does what: written with the act's effect in one transaction, and the source of the ledger's
 // entry.
 struct Act {
@@ -29,6 +37,9 @@ struct Act {
   std::string subject;  // the product, lot or PAI
   Sha256Digest digest{};  // of the request without its id
   std::string detail;     // canonical JSON for the ledger; no secrets
+  // Of a guarded act. PROPOSAL_UNKNOWN, PROPOSAL_NOT_OPEN, SAME_PERSON, and REQUEST_CONFLICT when
+  // the proposal is for another act.
+  std::optional<Approval> approval = std::nullopt;
 };
 
 enum class ActOutcome { kDone, kDoneBefore };
@@ -117,10 +128,13 @@ struct Intent {
   Sha256Digest request_digest{};
   std::string device_id;
   std::string serial_number;         // the device's; unique in its lot
-  Bytes dac_serial;                  // unique for ever; empty without attestation
+  Bytes dac_serial;  // unique for ever among its issuer's; empty without attestation
   Sha256Digest public_key_sha256{};  // unique among live attempts; all zero without attestation
   Sha256Digest tbs_sha256{};         // what the HSM is about to sign
   std::string pai;
+  // The issuer's key id where the DAC was issued elsewhere: its serial is unique among that
+  // issuer's. Empty for those issued here, whose serials are unique among all of them.
+  Bytes dac_issuer;
   // The module this attempt completes, which gives the unit its id; the attempt's own is then never
   // shown. 0: none.
   int64_t module_attempt = 0;
@@ -179,7 +193,13 @@ struct Confirmation {
   std::string line;  // empty: any
   std::string actor;
   DeviceState outcome = DeviceState::kProvisioned;
+  // Only with the outcome kScrapped, as the lot's product says:
+  bool revoke = false;        // its DAC is revoked in the same transaction
+  bool return_quota = false;  // its place in the lot's count is free again
 };
+
+// Why a scrapped unit's DAC is revoked: CRL reason cessationOfOperation.
+inline constexpr int kScrapRevocation = 5;
 
 struct ConfirmResult {
   std::string device_id;
@@ -195,6 +215,9 @@ struct DeviceFilter {
   std::string lot, product, factory, line, serial_number;
   std::optional<DeviceState> state;
   std::optional<absl::Time> sealed_from, sealed_until;
+  // The device's, both inclusive, byte by byte; empty: open at that end.
+  std::string serial_number_from, serial_number_until;
+  Bytes dac_serial, dac_skid;          // empty: any
   std::optional<GrantedLots> granted;  // nothing: every lot
 };
 
@@ -225,6 +248,10 @@ class Store {
   // ---- catalog and authority; each writes its act and ledger entry in the same transaction. The
   // same (actor, request_id) with the same digest has no second effect; another digest is
   // REQUEST_CONFLICT.
+  //
+  // Whether this act was done before, so that its retry is answered as done, whatever has changed
+  // since. REQUEST_CONFLICT as above.
+  virtual absl::StatusOr<bool> WasDone(const Act& act) = 0;
   virtual absl::StatusOr<Product> ApplyProduct(const Act& act, const Product& product) = 0;
   virtual absl::StatusOr<Product> FindProduct(const std::string& name) = 0;
   virtual absl::StatusOr<std::vector<Product>> ListProducts(const std::string& after_name,
@@ -267,6 +294,8 @@ class Store {
 
   // ---- the manifest
   virtual absl::StatusOr<ManifestRow> FindDevice(const std::string& device_id) = 0;
+  // A DAC issued here comes before those issued elsewhere; DEVICE_UNKNOWN, asking for the device's
+  // id, where only issuers elsewhere used the serial and more than one did.
   virtual absl::StatusOr<ManifestRow> FindDeviceByDacSerial(ByteView dac_serial) = 0;
   // Rows after `after_row`, in row order, at most `limit`.
   virtual absl::StatusOr<std::vector<ManifestRow>> ListDevices(const DeviceFilter& filter,

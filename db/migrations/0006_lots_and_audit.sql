@@ -11,9 +11,11 @@ CREATE TABLE lot_leases (
   count       bigint NOT NULL CHECK (count > 0),
   used        bigint NOT NULL DEFAULT 0 CHECK (used BETWEEN 0 AND count),
   actor       text NOT NULL,
+  request_id  text NOT NULL,
   granted_at  timestamptz NOT NULL DEFAULT now(),
   expires_at  timestamptz NOT NULL,
-  released_at timestamptz
+  released_at timestamptz,
+  UNIQUE (actor, request_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX lot_leases_lot ON lot_leases (lot_id);
 
@@ -32,3 +34,4 @@ CREATE INDEX attempts_serial_bytes ON attempts (serial_number COLLATE "C")
   WHERE live AND serial_number IS NOT NULL;
 CREATE INDEX devices_dac_skid ON devices
   (substring(dac FROM position('\x0603551d0e04160414'::bytea IN dac) + 9 FOR 20));
+CREATE INDEX devices_sealed_at ON devices (sealed_at);

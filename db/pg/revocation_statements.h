@@ -5,17 +5,6 @@
 
 namespace assay::pg {
 
-inline const Statement kFindSecond = {
-    "proposal_find",
-    "SELECT actor FROM proposals WHERE kind = $1::text AND subject = $2::text AND "
-    "digest = $3::bytea AND actor <> $4::text AND proposed_at > now() - $5::bigint * interval '1 "
-    "s' "
-    "ORDER BY proposed_at LIMIT 1"};
-inline const Statement kPropose = {
-    "proposal_keep",
-    "INSERT INTO proposals (kind, subject, digest, actor) "
-    "VALUES ($1::text, $2::text, $3::bytea, $4::text) "
-    "ON CONFLICT (kind, subject, digest, actor) DO UPDATE SET proposed_at = now()"};
 inline const Statement kMakeIssuer = {
     "crl_make_issuer", "INSERT INTO crl_issuers (issuer) VALUES ($1::text) ON CONFLICT DO NOTHING"};
 inline const Statement kHoldIssuer = {
@@ -33,12 +22,22 @@ inline const Statement kCountEntries = {
 inline const Statement kRevokeRows = {
     "revocation_rows",
     "INSERT INTO device_outcomes (row, state, actor, revoked_at) "
-    "SELECT unnest($1::bigint[]), 4, $2::text, now() "
-    "ON CONFLICT (row) DO UPDATE SET state = 4, revoked_at = now()"};
+    "SELECT r.row, 4, $2::text, now() FROM (SELECT unnest($1::bigint[]) AS row "
+    "UNION SELECT md.row FROM unnest($1::bigint[]) AS q (row) JOIN devices d ON d.row = q.row "
+    "JOIN attempts a ON a.id = d.attempt_id JOIN devices md ON md.attempt_id = a.module_attempt "
+    "UNION SELECT cd.row FROM unnest($1::bigint[]) AS q (row) JOIN devices d ON d.row = q.row "
+    "JOIN attempts c ON c.module_attempt = d.attempt_id AND c.module_attempt <> 0 AND c.live "
+    "JOIN devices cd ON cd.attempt_id = c.id ORDER BY row) r "
+    "ON CONFLICT (row) DO UPDATE SET state = 4, revoked_at = now(), "
+    "outcome = coalesce(device_outcomes.outcome, nullif(device_outcomes.state, 4))"};
 inline const Statement kWipeRevoked = {
     "revocation_wipe",
-    "DELETE FROM sealed_identities s USING unnest($1::bigint[], $2::bigint[]) "
-    "AS w (lot_id, attempt_id) WHERE s.lot_id = w.lot_id AND s.attempt_id = w.attempt_id"};
+    "DELETE FROM sealed_identities s USING (SELECT * FROM unnest($1::bigint[], $2::bigint[]) "
+    "AS q (lot_id, attempt_id) UNION SELECT m.lot_id, m.id FROM unnest($2::bigint[]) AS q (id) "
+    "JOIN attempts a ON a.id = q.id JOIN attempts m ON m.id = a.module_attempt "
+    "UNION SELECT c.lot_id, c.id FROM unnest($2::bigint[]) AS q (id) JOIN attempts c "
+    "ON c.module_attempt = q.id AND c.module_attempt <> 0 AND c.live) w "
+    "WHERE s.lot_id = w.lot_id AND s.attempt_id = w.attempt_id"};
 inline const Statement kFindDoomed = {
     "revocation_device",
     "SELECT d.row, a.id, a.lot_id, a.device_id, a.dac_serial, a.pai, coalesce(x.state, 1) "
@@ -46,8 +45,10 @@ inline const Statement kFindDoomed = {
     "LEFT JOIN device_outcomes x ON x.row = d.row WHERE a.device_id = $1::text"};
 inline const Statement kOfLot = {
     "revocation_of_lot",
-    "SELECT d.row, a.id, a.lot_id, a.device_id, a.dac_serial, a.pai, coalesce(x.state, 1) "
+    "SELECT d.row, a.id, a.lot_id, coalesce(m.device_id, a.device_id), "
+    "coalesce(m.dac_serial, a.dac_serial), coalesce(m.pai, a.pai), coalesce(x.state, 1) "
     "FROM devices d JOIN attempts a ON a.id = d.attempt_id "
+    "LEFT JOIN attempts m ON m.id = a.module_attempt "
     "LEFT JOIN device_outcomes x ON x.row = d.row "
     "WHERE d.row > $1::bigint AND d.row < $2::bigint ORDER BY d.row LIMIT $3::bigint"};
 
@@ -78,7 +79,9 @@ inline const Statement kSwept = {
 inline const Statement kStanding = {
     "revocation_standing",
     "SELECT coalesce(x.state, 1) = 4 OR EXISTS (SELECT 1 FROM revoked_lots r "
-    "WHERE r.lot_id = a.lot_id), EXISTS (SELECT 1 FROM revocations v WHERE v.subject = a.pai "
+    "WHERE r.lot_id = a.lot_id) OR EXISTS (SELECT 1 FROM attempts c JOIN revoked_lots r "
+    "ON r.lot_id = c.lot_id WHERE c.module_attempt = a.id AND c.module_attempt <> 0 AND c.live), "
+    "EXISTS (SELECT 1 FROM revocations v WHERE v.subject = a.pai "
     "AND left(v.issuer, 1) = '@') FROM attempts a JOIN devices d ON d.attempt_id = a.id "
     "LEFT JOIN device_outcomes x ON x.row = d.row WHERE a.device_id = $1::text"};
 

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "db/ledger_entry.h"
+#include "db/pg/revocation_entries.h"
 #include "db/pg/store_impl.h"
 
 namespace assay::pg {
@@ -10,17 +11,41 @@ namespace {
 
 const Statement kFind = {
     "confirm_find",
-    "SELECT q.place, a.id, a.device_id, a.line, d.row, coalesce(x.state, 1), l.name "
+    "SELECT q.place, a.id, coalesce(m.device_id, a.device_id), a.line, d.row, "
+    "CASE WHEN coalesce(mx.state, 1) >= 3 THEN CASE WHEN mx.outcome = 3 THEN 3 ELSE mx.state END "
+    "ELSE coalesce(x.outcome, x.state, 1) END, l.name "
     "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS q (lot_id, ticket, place) "
     "JOIN attempts a ON a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live "
     "JOIN devices d ON d.attempt_id = a.id JOIN lots l ON l.id = a.lot_id "
-    "LEFT JOIN device_outcomes x ON x.row = d.row"};
+    "LEFT JOIN device_outcomes x ON x.row = d.row "
+    "LEFT JOIN attempts m ON m.id = a.module_attempt "
+    "LEFT JOIN devices md ON md.attempt_id = m.id LEFT JOIN device_outcomes mx ON mx.row = md.row"};
+// A scrapped unit is scrapped as a whole: the module with what completed it, and the other way
+// round.
+const Statement kMates = {
+    "confirm_mates",
+    "SELECT o.row, o.attempt_id, o.lot_id, coalesce(x.state, 1), o.actor FROM ("
+    "SELECT md.row, m.id AS attempt_id, m.lot_id, q.actor "
+    "FROM unnest($1::bigint[], $2::text[]) AS q (id, actor) JOIN attempts a ON a.id = q.id "
+    "JOIN attempts m ON m.id = a.module_attempt JOIN devices md ON md.attempt_id = m.id "
+    "UNION ALL SELECT cd.row, c.id, c.lot_id, q.actor "
+    "FROM unnest($1::bigint[], $2::text[]) AS q (id, actor) "
+    "JOIN attempts c ON c.module_attempt = q.id AND c.module_attempt <> 0 AND c.live "
+    "JOIN devices cd ON cd.attempt_id = c.id) o "
+    "LEFT JOIN device_outcomes x ON x.row = o.row WHERE coalesce(x.state, 1) < 3 ORDER BY o.row"};
+const Statement kScrapMates = {
+    "confirm_scrap_mates",
+    "INSERT INTO device_outcomes AS o (row, state, actor, confirmed_at) "
+    "SELECT q.row, 3, q.actor, now() FROM unnest($1::bigint[], $2::text[]) AS q (row, actor) "
+    "ON CONFLICT (row) DO UPDATE SET state = 3, actor = excluded.actor, confirmed_at = now() "
+    "WHERE o.state < 3"};
 const Statement kDecide = {"confirm_decide",
                            "INSERT INTO device_outcomes (row, state, actor, confirmed_at) "
                            "SELECT *, now() FROM unnest($1::bigint[], $2::bigint[], $3::text[]) "
                            "ON CONFLICT DO NOTHING RETURNING row"};
 const Statement kDecided = {
-    "confirm_decided", "SELECT row, state FROM device_outcomes WHERE row = ANY ($1::bigint[])"};
+    "confirm_decided",
+    "SELECT row, coalesce(outcome, state) FROM device_outcomes WHERE row = ANY ($1::bigint[])"};
 const Statement kWipe = {"confirm_wipe",
                          "DELETE FROM sealed_identities s USING unnest($1::bigint[], $2::bigint[]) "
                          "AS w (lot_id, attempt_id) "
@@ -36,6 +61,23 @@ const Statement kCount = {
     "n.scrapped "
     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (lot_id, confirmed, scrapped) "
     "WHERE r.lot_id = n.lot_id"};
+// What scrapping does where the product says so. Whoever changes a claim's count holds its row
+// before anything else of the lot.
+const Statement kHoldClaims = {
+    "confirm_hold_claims",
+    "SELECT lot_id FROM lot_claims WHERE lot_id = ANY ($1::bigint[]) ORDER BY lot_id FOR UPDATE"};
+const Statement kReturn = {
+    "confirm_return",
+    "WITH marked AS (UPDATE device_outcomes SET returned = true WHERE row = ANY ($3::bigint[])) "
+    "UPDATE lot_claims c SET claimed = c.claimed - n.fewer "
+    "FROM unnest($1::bigint[], $2::bigint[]) AS n (lot_id, fewer) WHERE c.lot_id = n.lot_id"};
+const Statement kDoomed = {
+    "confirm_doomed",
+    "SELECT d.row, a.id, a.lot_id, coalesce(m.device_id, a.device_id), "
+    "coalesce(m.dac_serial, a.dac_serial), coalesce(m.pai, a.pai), 3::bigint "
+    "FROM devices d JOIN attempts a ON a.id = d.attempt_id "
+    "LEFT JOIN attempts m ON m.id = a.module_attempt "
+    "WHERE d.row = ANY ($1::bigint[]) ORDER BY d.row"};
 // Within a lot the oldest come first by attempt, so that each call looks at `limit` rows a lot at
 // most.
 const Statement kWipeRetained = {
@@ -75,13 +117,62 @@ class Confirming {
     // One order for all who decide over the same devices.
     std::sort(wanted.begin(), wanted.end(),
               [&](size_t a, size_t b) { return found_[a].row < found_[b].row; });
+    HoldClaims(wanted);
     const std::vector<size_t> ours = WriteOutcomes(wanted);
     if (ours.empty()) return transaction_.Discard();
+    ScrapMates(ours);
     WipeAndNote(ours);
     Count(ours);
+    Return(ours);
+    Revoke(ours);
   }
 
  private:
+  bool Returns(size_t place) const {
+    return asked_[place].outcome == db::DeviceState::kScrapped && asked_[place].return_quota;
+  }
+
+  void HoldClaims(const std::vector<size_t>& wanted) {
+    LotCounts lots;
+    for (const size_t place : wanted) {
+      if (Returns(place)) ++lots[asked_[place].lot_id];
+    }
+    if (!lots.empty()) transaction_.Run(kHoldClaims, Params().Ints(ColumnsOf(lots).lots));
+  }
+
+  void Return(const std::vector<size_t>& ours) {
+    LotCounts fewer;
+    std::vector<int64_t> rows;
+    for (const size_t place : ours) {
+      if (!Returns(place)) continue;
+      ++fewer[asked_[place].lot_id];
+      rows.push_back(found_[place].row);
+    }
+    if (rows.empty()) return;
+    const LotColumns columns = ColumnsOf(fewer);
+    transaction_.Run(kReturn, Params().Ints(columns.lots).Ints(columns.counts).Ints(rows));
+  }
+
+  // A DAC that was issued elsewhere is its issuer's to revoke: such a unit is only marked.
+  void Revoke(const std::vector<size_t>& ours) {
+    std::map<std::string, std::vector<int64_t>> by_actor;
+    for (const size_t place : ours) {
+      const db::Confirmation& asked = asked_[place];
+      if (asked.outcome == db::DeviceState::kScrapped && asked.revoke) {
+        by_actor[asked.actor].push_back(found_[place].row);
+      }
+    }
+    for (const auto& [actor, device_rows] : by_actor) {
+      const Rows rows = transaction_.Run(kDoomed, Params().Ints(device_rows));
+      std::vector<Doomed> doomed;
+      for (int i = 0; i < rows.size(); ++i) {
+        Doomed one = DoomedAt(rows, i);
+        if (!one.pai.empty() && !one.dac_serial.empty()) doomed.push_back(std::move(one));
+      }
+      if (!doomed.empty()) RevokeWithin(transaction_, doomed, db::kScrapRevocation, actor);
+    }
+  }
+
   void Find(const std::vector<size_t>& places) {
     std::vector<int64_t> lots;
     std::vector<std::string_view> tickets;
@@ -159,8 +250,33 @@ class Confirming {
     return ours;
   }
 
+  void ScrapMates(const std::vector<size_t>& ours) {
+    std::vector<int64_t> attempts;
+    std::vector<std::string_view> actors;
+    for (const size_t place : ours) {
+      if (asked_[place].outcome != db::DeviceState::kScrapped) continue;
+      attempts.push_back(found_[place].attempt_id);
+      actors.push_back(asked_[place].actor);
+    }
+    if (attempts.empty()) return;
+    const Rows mates = transaction_.Run(kMates, Params().Ints(attempts).Texts(actors));
+    std::vector<int64_t> rows;
+    std::vector<std::string> names;
+    for (int i = 0; i < mates.size(); ++i) {
+      rows.push_back(mates.Int(i, 0));
+      names.push_back(mates.Text(i, 4));
+      mate_attempts_.push_back(mates.Int(i, 1));
+      mate_lots_.push_back(mates.Int(i, 2));
+      if (mates.Int(i, 3) == 2) --confirmed_[mates.Int(i, 2)];
+      ++scrapped_[mates.Int(i, 2)];
+    }
+    if (rows.empty()) return;
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    transaction_.Run(kScrapMates, Params().Ints(rows).Texts(views));
+  }
+
   void WipeAndNote(const std::vector<size_t>& ours) {
-    std::vector<int64_t> lots, attempts;
+    std::vector<int64_t> lots = mate_lots_, attempts = mate_attempts_;
     std::vector<std::string> entries;
     for (const size_t place : ours) {
       lots.push_back(asked_[place].lot_id);
@@ -174,14 +290,16 @@ class Confirming {
   }
 
   void Count(const std::vector<size_t>& ours) {
-    LotCounts confirmed, scrapped;
     for (const size_t place : ours) {
       const bool scrap = asked_[place].outcome == db::DeviceState::kScrapped;
-      confirmed[asked_[place].lot_id] += scrap ? 0 : 1;
-      scrapped[asked_[place].lot_id] += scrap ? 1 : 0;
+      confirmed_[asked_[place].lot_id] += scrap ? 0 : 1;
+      scrapped_[asked_[place].lot_id] += scrap ? 1 : 0;
     }
-    const LotColumns first = ColumnsOf(confirmed);
-    const LotColumns second = ColumnsOf(scrapped);
+    // Both have the same lots, for the statement reads them side by side.
+    for (const auto& [lot, count] : scrapped_) confirmed_.try_emplace(lot, 0);
+    for (const auto& [lot, count] : confirmed_) scrapped_.try_emplace(lot, 0);
+    const LotColumns first = ColumnsOf(confirmed_);
+    const LotColumns second = ColumnsOf(scrapped_);
     if (first.lots.size() > 1) transaction_.Run(kHoldResults, Params().Ints(first.lots));
     transaction_.Run(kCount, Params().Ints(first.lots).Ints(first.counts).Ints(second.counts));
   }
@@ -191,6 +309,9 @@ class Confirming {
   Results& results_;
   std::vector<Found> found_;
   std::map<int64_t, int64_t> decided_;
+  // The other rows of scrapped units, and what each lot counts.
+  std::vector<int64_t> mate_lots_, mate_attempts_;
+  LotCounts confirmed_, scrapped_;
 };
 
 }  // namespace

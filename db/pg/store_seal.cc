@@ -49,7 +49,12 @@ const Statement kVoid = {
     "UPDATE attempts a SET live = false, voided_at = now(), void_reason = v.why, "
     "dac_serial = CASE WHEN a.tbs_sha256 = decode(repeat('00', 32), 'hex') THEN NULL "
     "ELSE a.dac_serial END "
-    "FROM unnest($1::bigint[], $2::text[]) AS v (id, why) WHERE a.id = v.id"};
+    "FROM unnest($1::bigint[], $2::text[]) AS v (id, why) WHERE a.id = v.id "
+    "RETURNING coalesce(a.lease_id, 0)"};
+const Statement kUnuseLeases = {
+    "void_leases",
+    "UPDATE lot_leases l SET used = greatest(0, l.used - n.fewer) "
+    "FROM unnest($1::bigint[], $2::bigint[]) AS n (id, fewer) WHERE l.id = n.id"};
 const Statement kGiveBack = {
     "void_count",
     "UPDATE lot_claims c SET claimed = c.claimed - n.fewer FROM unnest($1::bigint[], $2::bigint[]) "
@@ -200,7 +205,15 @@ int VoidWithin(Transaction& transaction, std::span<const int64_t> attempts,
     why.push_back(reasons[i]);
   }
   for (const auto& [attempt, lot] : taken) ++fewer[lot];
-  transaction.Run(kVoid, Params().Ints(ids).Texts(why));
+  const Rows voided = transaction.Run(kVoid, Params().Ints(ids).Texts(why));
+  LotCounts leased;
+  for (int i = 0; i < voided.size(); ++i) {
+    if (voided.Int(i, 0) != 0) ++leased[voided.Int(i, 0)];
+  }
+  if (!leased.empty()) {
+    const LotColumns leases = ColumnsOf(leased);
+    transaction.Run(kUnuseLeases, Params().Ints(leases.lots).Ints(leases.counts));
+  }
   const LotColumns columns = ColumnsOf(fewer);
   transaction.Run(kGiveBack, Params().Ints(columns.lots).Ints(columns.counts));
   return static_cast<int>(taken.size());

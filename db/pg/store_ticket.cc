@@ -9,26 +9,41 @@ namespace {
 
 const Statement kFind = {
     "ticket_find",
-    "SELECT q.place, a.id, a.request_digest, a.line, a.instance_id, a.device_id, d.image_sha256, "
+    "SELECT q.place, a.id, a.request_digest, a.line, a.instance_id, "
+    "coalesce(m.device_id, a.device_id), d.image_sha256, "
     "s.sealed, "
     "d.attempt_id IS NOT NULL, s.attempt_id IS NOT NULL, coalesce(i.lease_until > now(), false) "
     "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS q (lot_id, ticket, place) "
     "JOIN attempts a ON a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live "
+    "LEFT JOIN attempts m ON m.id = a.module_attempt "
     "LEFT JOIN devices d ON d.attempt_id = a.id "
     "LEFT JOIN sealed_identities s ON s.lot_id = a.lot_id AND s.attempt_id = a.id "
     "LEFT JOIN instances i ON i.instance_id = a.instance_id"};
 const Statement kHoldLots = {
     "claim_hold",
-    "SELECT lot_id, open, capacity - claimed FROM lot_claims WHERE lot_id = ANY ($1::bigint[]) "
-    "ORDER BY lot_id FOR UPDATE"};
+    "SELECT lot_id, open, capacity - claimed, leases FROM lot_claims WHERE lot_id = ANY "
+    "($1::bigint[]) ORDER BY lot_id FOR UPDATE"};
+// Asked once the lots are held: whoever changes a lease holds its lot. The clock and not the
+// transaction's beginning, which may lie before a long wait for the lot.
+const Statement kLeases = {
+    "claim_leases",
+    "SELECT id, lot_id, line, count - used FROM lot_leases WHERE lot_id = ANY ($1::bigint[]) "
+    "AND released_at IS NULL AND expires_at > clock_timestamp() AND used < count "
+    "ORDER BY expires_at, id"};
+const Statement kUseLeases = {
+    "claim_use_leases",
+    "UPDATE lot_leases l SET used = l.used + n.more FROM unnest($1::bigint[], $2::bigint[]) "
+    "AS n (id, more) WHERE l.id = n.id"};
 // The claim, its open intent and the quota it takes, for those that clash with nothing.
 const Statement kClaim = {
     "claim",
     "WITH made AS (INSERT INTO attempts (lot_id, ticket, line, actor, request_digest, device_id, "
-    "serial_number, dac_serial, public_key_sha256, tbs_sha256, pai, instance_id) "
+    "serial_number, dac_serial, public_key_sha256, tbs_sha256, pai, dac_issuer, module_attempt, "
+    "lease_id, instance_id) "
     "SELECT *, $12::text FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], "
     "$5::bytea[], "
-    "$6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[]) "
+    "$6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $13::bytea[], "
+    "$14::bigint[], $15::bigint[]) "
     "ON CONFLICT DO NOTHING RETURNING id, lot_id, ticket), "
     "opened AS (INSERT INTO open_intents (attempt_id, lot_id, instance_id) "
     "SELECT id, lot_id, $12::text FROM made), "
@@ -43,11 +58,14 @@ const Statement kWhy = {
     "q.lot_id "
     "AND a.live), "
     "EXISTS (SELECT FROM attempts a WHERE a.public_key_sha256 = q.public_key AND a.live), "
-    "EXISTS (SELECT FROM attempts a WHERE a.dac_serial = q.dac_serial) "
-    "OR EXISTS (SELECT FROM attempts a WHERE a.device_id = q.device_id) "
-    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[]) "
+    "EXISTS (SELECT FROM attempts a WHERE a.dac_serial = q.dac_serial AND a.dac_issuer = "
+    "q.dac_issuer) OR EXISTS (SELECT FROM attempts a WHERE a.device_id = q.device_id), "
+    "EXISTS (SELECT FROM attempts a WHERE a.module_attempt = q.module_attempt "
+    "AND a.module_attempt <> 0 AND a.live) "
+    "FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], "
+    "$7::bytea[], $8::bigint[]) "
     "WITH ORDINALITY AS q (lot_id, ticket, serial_number, public_key, dac_serial, device_id, "
-    "place)"};
+    "dac_issuer, module_attempt, place)"};
 
 std::string KeyOf(int64_t lot_id, std::string_view ticket) {
   return absl::StrCat(lot_id, "/", absl::string_view(ticket.data(), ticket.size()));
@@ -113,9 +131,9 @@ class Claim {
           clashed.push_back(place);
           continue;
         }
-        Room& room = room_[intents_[place].lot_id];
-        if (room.wanted < room.left) {
-          ++room.wanted;
+        const auto lease = TakePlace(room_[intents_[place].lot_id], intents_[place].line);
+        if (lease) {
+          lease_of_[place] = *lease;
           wave.push_back(place);
         } else {
           waiting.push_back(place);
@@ -123,7 +141,10 @@ class Claim {
       }
       if (wave.empty()) {
         for (const size_t place : waiting) {
-          results_[place] = Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+          results_[place] = Refuse(Reason::QUOTA_EXCEEDED,
+                                   room_[intents_[place].lot_id].left > 0
+                                       ? "what is left of the lot's count is leased to other lines"
+                                       : "the lot's count is used up");
           clashed.push_back(place);
         }
         break;
@@ -131,16 +152,66 @@ class Claim {
       Insert(wave, clashed);
       places = std::move(waiting);
     }
+    UseLeases();
     if (!clashed.empty()) Explain(clashed);
     if (made_ == 0) transaction_.Discard();
   }
 
  private:
-  struct Room {
-    bool open = false;
+  // Places a live lease keeps for its line.
+  struct Lease {
+    int64_t id = 0;
+    std::string line;
     int64_t left = 0;
     int64_t wanted = 0;
+    int64_t taken = 0;
   };
+  struct Room {
+    bool open = false;
+    int64_t left = 0;  // in all
+    int64_t wanted = 0;
+    int64_t free = 0;  // of these, in no lease
+    int64_t free_wanted = 0;
+    std::vector<Lease> leases;
+  };
+
+  // A place for one more of this wave: the lease it comes from, 0 for none; nothing when there is
+  // none.
+  static std::optional<int64_t> TakePlace(Room& room, const std::string& line) {
+    if (room.wanted >= room.left) return std::nullopt;
+    for (Lease& lease : room.leases) {
+      if (lease.line != line || lease.wanted >= lease.left) continue;
+      ++lease.wanted;
+      ++room.wanted;
+      return lease.id;
+    }
+    if (room.free_wanted >= room.free) return std::nullopt;
+    ++room.free_wanted;
+    ++room.wanted;
+    return 0;
+  }
+
+  static void Settle(Room& room, int64_t lease_id) {
+    --room.left;
+    if (lease_id == 0) --room.free;
+    for (Lease& lease : room.leases) {
+      if (lease.id != lease_id) continue;
+      --lease.left;
+      ++lease.taken;
+    }
+  }
+
+  void UseLeases() {
+    std::vector<int64_t> ids, more;
+    for (const auto& [lot, room] : room_) {
+      for (const Lease& lease : room.leases) {
+        if (lease.taken == 0) continue;
+        ids.push_back(lease.id);
+        more.push_back(lease.taken);
+      }
+    }
+    if (!ids.empty()) transaction_.Run(kUseLeases, Params().Ints(ids).Ints(more));
+  }
 
   // Before anything else of the lots, in the order of their ids: the one order in which locks are
   // taken.
@@ -148,8 +219,18 @@ class Claim {
     std::vector<int64_t> lots;
     for (const size_t place : places) lots.push_back(intents_[place].lot_id);
     const Rows rows = transaction_.Run(kHoldLots, Params().Ints(lots));
-    for (int i = 0; i < rows.size(); ++i)
-      room_[rows.Int(i, 0)] = {rows.Bool(i, 1), rows.Int(i, 2), 0};
+    std::vector<int64_t> leased;
+    for (int i = 0; i < rows.size(); ++i) {
+      room_[rows.Int(i, 0)] = {rows.Bool(i, 1), rows.Int(i, 2), 0, rows.Int(i, 2), 0, {}};
+      if (rows.Int(i, 3) > 0) leased.push_back(rows.Int(i, 0));
+    }
+    if (leased.empty()) return;
+    const Rows leases = transaction_.Run(kLeases, Params().Ints(leased));
+    for (int i = 0; i < leases.size(); ++i) {
+      Room& room = room_[leases.Int(i, 1)];
+      room.leases.push_back({leases.Int(i, 0), leases.Text(i, 2), leases.Int(i, 3), 0, 0});
+      room.free -= leases.Int(i, 3);
+    }
   }
 
   bool MayClaim(size_t place) {
@@ -166,12 +247,13 @@ class Claim {
   }
 
   void Insert(const std::vector<size_t>& wave, std::vector<size_t>& clashed) {
-    std::vector<int64_t> lots;
+    std::vector<int64_t> leases, lots, modules;
     std::vector<std::string_view> tickets, lines, actors, devices, serials, pais;
-    std::vector<ByteView> digests, dac_serials, keys, tbs;
+    std::vector<ByteView> digests, dac_serials, issuers, keys, tbs;
     for (const size_t place : wave) {
       const db::Intent& intent = intents_[place];
       lots.push_back(intent.lot_id);
+      leases.push_back(lease_of_[place]);
       tickets.push_back(intent.ticket);
       lines.push_back(intent.line);
       actors.push_back(intent.actor);
@@ -181,6 +263,8 @@ class Claim {
       dac_serials.push_back(intent.dac_serial);
       keys.push_back(KeyOrNothing(intent.public_key_sha256));
       tbs.push_back(intent.tbs_sha256);
+      issuers.push_back(intent.dac_issuer);
+      modules.push_back(intent.module_attempt);
       pais.push_back(intent.pai);
     }
     const Rows rows = transaction_.Run(kClaim, Params()
@@ -195,18 +279,24 @@ class Claim {
                                                    .BlobsOrNull(keys)
                                                    .Blobs(tbs)
                                                    .Texts(pais)
-                                                   .Text(instance_id_));
+                                                   .Text(instance_id_)
+                                                   .Blobs(issuers)
+                                                   .Ints(modules)
+                                                   .Ints(leases));
     std::unordered_map<std::string, int64_t> made;
     for (int i = 0; i < rows.size(); ++i)
       made[KeyOf(rows.Int(i, 1), rows.Text(i, 2))] = rows.Int(i, 0);
-    for (auto& [lot, room] : room_) room.wanted = 0;
+    for (auto& [lot, room] : room_) {
+      room.wanted = room.free_wanted = 0;
+      for (Lease& lease : room.leases) lease.wanted = 0;
+    }
     for (const size_t place : wave) {
       const auto found = made.find(KeyOf(intents_[place].lot_id, intents_[place].ticket));
       if (found == made.end()) {
         clashed.push_back(place);
       } else {
         results_[place] = found->second;
-        --room_[intents_[place].lot_id].left;
+        Settle(room_[intents_[place].lot_id], lease_of_[place]);
         ++made_;
       }
     }
@@ -216,9 +306,9 @@ class Claim {
   // that is being issued is told so even where the lot has no room left: it will be sealed, and a
   // retry gets it.
   void Explain(const std::vector<size_t>& clashed) {
-    std::vector<int64_t> lots;
+    std::vector<int64_t> lots, modules;
     std::vector<std::string_view> tickets, serials, devices;
-    std::vector<ByteView> keys, dac_serials;
+    std::vector<ByteView> keys, dac_serials, issuers;
     for (const size_t place : clashed) {
       const db::Intent& intent = intents_[place];
       lots.push_back(intent.lot_id);
@@ -227,6 +317,8 @@ class Claim {
       keys.push_back(KeyOrNothing(intent.public_key_sha256));
       dac_serials.push_back(intent.dac_serial);
       devices.push_back(intent.device_id);
+      issuers.push_back(intent.dac_issuer);
+      modules.push_back(intent.module_attempt);
     }
     const Rows rows = transaction_.Run(kWhy, Params()
                                                  .Ints(lots)
@@ -234,7 +326,9 @@ class Claim {
                                                  .TextsOrNull(serials)
                                                  .BlobsOrNull(keys)
                                                  .BlobsOrNull(dac_serials)
-                                                 .Texts(devices));
+                                                 .Texts(devices)
+                                                 .Blobs(issuers)
+                                                 .Ints(modules));
     for (int i = 0; i < rows.size(); ++i) {
       const size_t place = clashed[static_cast<size_t>(rows.Int(i, 0) - 1)];
       const bool alive = rows.Bool(i, 1);
@@ -248,6 +342,10 @@ class Claim {
     if (rows.Bool(i, 1)) {
       return Refuse(Reason::TICKET_IN_FLIGHT,
                     "another intent for the ticket came first; look again");
+    }
+    if (rows.Bool(i, 5)) {
+      return RefuseField(Reason::MODULE_COMPLETED, "module", "",
+                         "another ticket is completing this module");
     }
     if (rows.Bool(i, 2)) {
       return RefuseField(Reason::SERIAL_NUMBER_TAKEN, "serial_number", intent.serial_number,
@@ -268,6 +366,7 @@ class Claim {
   const std::string& instance_id_;
   Results& results_;
   std::map<int64_t, Room> room_;
+  std::map<size_t, int64_t> lease_of_;  // by place
   int made_ = 0;
 };
 

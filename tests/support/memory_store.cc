@@ -41,6 +41,9 @@ void MemoryStore::MarkRevoked(const std::string& device_id) {
   const std::lock_guard lock(mutex_);
   for (auto& [id, attempt] : attempts_) {
     if (!attempt.row || attempt.row->device_id != device_id) continue;
+    if (attempt.row->state != static_cast<int>(db::DeviceState::kSealed) && !attempt.said) {
+      attempt.said = static_cast<db::DeviceState>(attempt.row->state);
+    }
     attempt.row->state = static_cast<int>(db::DeviceState::kRevoked);
     attempt.sealed.reset();
   }
@@ -92,6 +95,14 @@ absl::StatusOr<bool> MemoryStore::Begin(const db::Act& act) const {
 void MemoryStore::End(const db::Act& act) {
   if (!act.request_id.empty()) acts_[{act.actor, act.request_id}] = act;
   ledger_.emplace_back(act.kind, act.detail);
+}
+
+absl::StatusOr<bool> MemoryStore::WasDone(const db::Act& act) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("WasDone"));
+  const auto fresh = Begin(act);
+  if (!fresh.ok()) return fresh.status();
+  return !*fresh;
 }
 
 absl::StatusOr<db::Product> MemoryStore::ApplyProduct(const db::Act& act,
@@ -264,6 +275,10 @@ absl::StatusOr<db::Pai> MemoryStore::UpdatePai(const db::Act& act, const db::Pai
   const auto kept = pais_.find(pai.name);
   if (kept == pais_.end()) return RefuseField(Reason::PAI_UNKNOWN, "pai", pai.name, "no such PAI");
   if (*fresh) {
+    if (pai.state < kept->second.state) {
+      return RefuseField(Reason::PAI_NOT_ACTIVE, "pai", pai.name,
+                         "a state is never taken back; retiring is for ever");
+    }
     kept->second.state = pai.state;
     kept->second.certificate = pai.certificate;
     kept->second.paa_certificate = pai.paa_certificate;

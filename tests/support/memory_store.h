@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "db/lease_store.h"
 #include "db/store.h"
 
 namespace assay::test_support {
 
 // Thread-safe: every call is one step.
-class MemoryStore final : public db::Store {
+class MemoryStore final : public db::Store, public db::LotLeaseStore {
  public:
   explicit MemoryStore(const Clock& clock) : clock_(clock) {}
 
@@ -40,6 +41,7 @@ class MemoryStore final : public db::Store {
   absl::Status EndLease(const std::string& instance_id) override;
   absl::StatusOr<int> VoidDeadAttempts() override;
 
+  absl::StatusOr<bool> WasDone(const db::Act& act) override;
   absl::StatusOr<db::Product> ApplyProduct(const db::Act& act, const db::Product& product) override;
   absl::StatusOr<db::Product> FindProduct(const std::string& name) override;
   absl::StatusOr<std::vector<db::Product>> ListProducts(const std::string& after_name,
@@ -75,13 +77,26 @@ class MemoryStore final : public db::Store {
   absl::StatusOr<std::vector<db::ManifestRow>> ListDevices(const db::DeviceFilter& filter,
                                                            int64_t after_row, int limit) override;
 
+  absl::StatusOr<db::LotLease> GrantLease(const db::Act& act, const db::LotLease& lease,
+                                          std::chrono::seconds lasts) override;
+  absl::StatusOr<db::LotLease> ReleaseLease(const db::Act& act, const std::string& lot,
+                                            int64_t id) override;
+  absl::StatusOr<Listed> ListLeases(const std::string& lot) override;
+
  private:
+  struct KeptLease {
+    db::LotLease lease;
+    std::string request_id;
+  };
   struct Attempt {
     db::Intent intent;
     std::string instance_id;
     bool live = true;
     std::optional<db::ManifestRow> row;  // sealed
     std::optional<Bytes> sealed;         // not wiped
+    int64_t lease = 0;                   // the lot lease it was drawn from
+    // What the line said, where the device was revoked since.
+    std::optional<db::DeviceState> said{};
   };
 
   absl::Status Before(std::string_view call) const;
@@ -91,11 +106,18 @@ class MemoryStore final : public db::Store {
   void End(const db::Act& act);
   db::Lot* LotOf(int64_t id);
   Attempt* LiveAttempt(int64_t lot_id, const std::string& ticket);
+  // The attempt that completes this module, or null.
+  Attempt* CompletionOf(int64_t module_attempt);
+  db::ManifestRow UnitOf(int64_t attempt);
   bool LeaseLasts(const std::string& instance_id) const;
   absl::StatusOr<int64_t> Claim(const db::Intent& intent, const std::string& instance_id);
   absl::Status SealOne(const db::Seal& seal);
   absl::StatusOr<db::ConfirmResult> ConfirmOne(const db::Confirmation& confirmation);
   bool VoidOne(Attempt& attempt);
+  // Places of the lot that live leases keep, but for `line`.
+  uint64_t KeptPlaces(const std::string& lot, const std::string& line) const;
+  // The lease that gives `line` its next place; null where it is none.
+  db::LotLease* LeaseFor(const std::string& lot, const std::string& line);
 
   const Clock& clock_;
   mutable std::mutex mutex_;
@@ -104,11 +126,12 @@ class MemoryStore final : public db::Store {
   std::map<std::string, db::Lot> lots_;
   std::map<std::string, db::Pai> pais_;
   std::map<std::string, absl::Time> leases_;
+  std::vector<KeptLease> lot_leases_;  // the one of number n stands at n - 1
   std::map<int64_t, Attempt> attempts_;
   std::map<std::pair<int64_t, std::string>, int64_t> live_tickets_;
   std::map<std::pair<int64_t, std::string>, int64_t> live_serial_numbers_;
   std::set<Sha256Digest> live_keys_;
-  std::set<Bytes> dac_serials_;
+  std::set<std::pair<Bytes, Bytes>> dac_serials_;  // issuer and serial
   std::set<std::string> device_ids_;
   std::map<int64_t, int64_t> attempt_of_row_;
   std::vector<std::pair<std::string, std::string>> ledger_;

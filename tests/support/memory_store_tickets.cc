@@ -8,6 +8,18 @@
 
 namespace assay::test_support {
 
+namespace {
+
+// The 20 bytes after the subject key id's identifier, 2.5.29.14.
+Bytes SkidOf(const Bytes& dac) {
+  static constexpr uint8_t kBegin[] = {0x06, 0x03, 0x55, 0x1D, 0x0E, 0x04, 0x16, 0x04, 0x14};
+  const auto at = std::search(dac.begin(), dac.end(), std::begin(kBegin), std::end(kBegin));
+  if (dac.end() - at < 29) return {};
+  return Bytes(at + 9, at + 29);
+}
+
+}  // namespace
+
 db::Lot* MemoryStore::LotOf(int64_t id) {
   for (auto& [name, lot] : lots_) {
     if (lot.id == id) return &lot;
@@ -18,6 +30,14 @@ db::Lot* MemoryStore::LotOf(int64_t id) {
 MemoryStore::Attempt* MemoryStore::LiveAttempt(int64_t lot_id, const std::string& ticket) {
   const auto found = live_tickets_.find({lot_id, ticket});
   return found == live_tickets_.end() ? nullptr : &attempts_.at(found->second);
+}
+
+MemoryStore::Attempt* MemoryStore::CompletionOf(int64_t module_attempt) {
+  for (auto& [id, attempt] : attempts_) {
+    if (attempt.live && module_attempt != 0 && attempt.intent.module_attempt == module_attempt)
+      return &attempt;
+  }
+  return nullptr;
 }
 
 std::vector<absl::StatusOr<db::TicketView>> MemoryStore::FindTickets(
@@ -42,7 +62,7 @@ std::vector<absl::StatusOr<db::TicketView>> MemoryStore::FindTickets(
                                                    : db::TicketView::State::kDead;
     } else {
       view.state = attempt.sealed ? db::TicketView::State::kSealed : db::TicketView::State::kWiped;
-      view.device_id = attempt.intent.device_id;
+      view.device_id = attempt.row->device_id;
       view.image_sha256 = attempt.row->image_sha256;
       if (attempt.sealed) view.sealed = *attempt.sealed;
     }
@@ -67,16 +87,26 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   if (lot->state != db::LotState::kOpen) return Refuse(Reason::LOT_NOT_OPEN, "the lot is closed");
   if (lot->claimed >= lot->count)
     return Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+  db::LotLease* const lease = LeaseFor(lot->name, intent.line);
+  if (lease == nullptr && lot->claimed + KeptPlaces(lot->name, intent.line) >= lot->count) {
+    return Refuse(Reason::QUOTA_EXCEEDED,
+                  "what is left of the lot's count is leased to other lines");
+  }
   if (!intent.serial_number.empty() &&
       live_serial_numbers_.contains({intent.lot_id, intent.serial_number})) {
     return RefuseField(Reason::SERIAL_NUMBER_TAKEN, "serial_number", intent.serial_number,
                        "another unit of the lot has it");
   }
+  if (CompletionOf(intent.module_attempt) != nullptr) {
+    return RefuseField(Reason::MODULE_COMPLETED, "module", "",
+                       "another ticket is completing this module");
+  }
   const bool keyed = intent.public_key_sha256 != Sha256Digest{};
   if (keyed && live_keys_.contains(intent.public_key_sha256)) {
     return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
   }
-  if ((!intent.dac_serial.empty() && dac_serials_.contains(intent.dac_serial)) ||
+  if ((!intent.dac_serial.empty() &&
+       dac_serials_.contains({intent.dac_issuer, intent.dac_serial})) ||
       device_ids_.contains(intent.device_id)) {
     return Refuse(Reason::INTERNAL, "the drawn DAC serial or device id is taken; draw again");
   }
@@ -86,9 +116,13 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   if (!intent.serial_number.empty())
     live_serial_numbers_[{intent.lot_id, intent.serial_number}] = id;
   if (keyed) live_keys_.insert(intent.public_key_sha256);
-  if (!intent.dac_serial.empty()) dac_serials_.insert(intent.dac_serial);
+  if (!intent.dac_serial.empty()) dac_serials_.emplace(intent.dac_issuer, intent.dac_serial);
   device_ids_.insert(intent.device_id);
   ++lot->claimed;
+  if (lease != nullptr) {
+    attempts_[id].lease = lease->id;
+    ++lease->used;
+  }
   return id;
 }
 
@@ -134,6 +168,18 @@ absl::Status MemoryStore::SealOne(const db::Seal& seal) {
   row.public_key_sha256 = attempt.intent.public_key_sha256;
   row.pai = attempt.intent.pai;
   row.state = static_cast<int>(db::DeviceState::kSealed);
+  row.attempt_id = seal.attempt_id;
+  row.completes_module = attempt.intent.module_attempt != 0;
+  if (row.completes_module) {
+    const db::ManifestRow& module = *attempts_.at(attempt.intent.module_attempt).row;
+    row.device_id = module.device_id;
+    row.dac_serial = module.dac_serial;
+    row.dac_sha256 = module.dac_sha256;
+    row.dac = module.dac;
+    row.public_key_sha256 = module.public_key_sha256;
+    row.pai = module.pai;
+    if (module.state >= static_cast<int>(db::DeviceState::kScrapped)) row.state = module.state;
+  }
   row.sealed_at = clock_.Now();
   row.confirmed_at.reset();
   row.row = (lot.id << 32) + static_cast<int64_t>(++lot.sealed);
@@ -163,8 +209,11 @@ bool MemoryStore::VoidOne(Attempt& attempt) {
   live_tickets_.erase({intent.lot_id, intent.ticket});
   live_serial_numbers_.erase({intent.lot_id, intent.serial_number});
   live_keys_.erase(intent.public_key_sha256);
-  if (intent.tbs_sha256 == Sha256Digest{}) dac_serials_.erase(intent.dac_serial);
+  if (intent.tbs_sha256 == Sha256Digest{}) {
+    dac_serials_.erase({intent.dac_issuer, intent.dac_serial});
+  }
   --LotOf(intent.lot_id)->claimed;
+  if (attempt.lease != 0) --lot_leases_[static_cast<size_t>(attempt.lease - 1)].lease.used;
   return true;
 }
 
@@ -195,7 +244,7 @@ absl::StatusOr<db::ConfirmResult> MemoryStore::ConfirmOne(const db::Confirmation
   if (!confirmation.line.empty() && confirmation.line != row.line) {
     return Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
   }
-  if (row.state == static_cast<int>(confirmation.outcome))
+  if (row.state == static_cast<int>(confirmation.outcome) || attempt->said == confirmation.outcome)
     return db::ConfirmResult{row.device_id, true};
   if (row.state != static_cast<int>(db::DeviceState::kSealed)) {
     return Refuse(Reason::CONFIRM_CONFLICT, "the device was confirmed otherwise before");
@@ -205,6 +254,25 @@ absl::StatusOr<db::ConfirmResult> MemoryStore::ConfirmOne(const db::Confirmation
   attempt->sealed.reset();
   db::Lot& lot = *LotOf(confirmation.lot_id);
   ++(confirmation.outcome == db::DeviceState::kScrapped ? lot.scrapped : lot.confirmed);
+  Attempt* mate = CompletionOf(row.attempt_id);
+  if (row.completes_module) mate = &attempts_.at(attempt->intent.module_attempt);
+  if (mate != nullptr && mate->row && confirmation.outcome == db::DeviceState::kScrapped &&
+      mate->row->state < static_cast<int>(db::DeviceState::kScrapped)) {
+    db::Lot& other = *LotOf(mate->intent.lot_id);
+    if (mate->row->state == static_cast<int>(db::DeviceState::kProvisioned)) --other.confirmed;
+    ++other.scrapped;
+    mate->row->state = row.state;
+    mate->row->confirmed_at = clock_.Now();
+    mate->sealed.reset();
+  }
+  if (confirmation.outcome == db::DeviceState::kScrapped && confirmation.return_quota) {
+    --lot.claimed;
+  }
+  if (confirmation.outcome == db::DeviceState::kScrapped && confirmation.revoke &&
+      !row.pai.empty() && !row.dac_serial.empty()) {
+    attempt->said = confirmation.outcome;
+    row.state = static_cast<int>(db::DeviceState::kRevoked);
+  }
   ledger_.emplace_back(db::kConfirmEntry, db::ConfirmEntry(confirmation, row.device_id, row.lot));
   return db::ConfirmResult{row.device_id, false};
 }
@@ -238,11 +306,18 @@ absl::StatusOr<int> MemoryStore::WipeRetained(int limit) {
   return wiped;
 }
 
+db::ManifestRow MemoryStore::UnitOf(int64_t attempt) {
+  db::ManifestRow row = *attempts_.at(attempt).row;
+  const Attempt* const later = CompletionOf(attempt);
+  if (later != nullptr && later->row) row.stages.push_back(*later->row);
+  return row;
+}
+
 absl::StatusOr<db::ManifestRow> MemoryStore::FindDevice(const std::string& device_id) {
   const std::lock_guard lock(mutex_);
   ASSAY_RETURN_IF_ERROR(Before("FindDevice"));
   for (const auto& [row, attempt] : attempt_of_row_) {
-    if (attempts_.at(attempt).intent.device_id == device_id) return *attempts_.at(attempt).row;
+    if (attempts_.at(attempt).intent.device_id == device_id) return UnitOf(attempt);
   }
   return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", device_id, "no such device");
 }
@@ -250,10 +325,17 @@ absl::StatusOr<db::ManifestRow> MemoryStore::FindDevice(const std::string& devic
 absl::StatusOr<db::ManifestRow> MemoryStore::FindDeviceByDacSerial(ByteView dac_serial) {
   const std::lock_guard lock(mutex_);
   ASSAY_RETURN_IF_ERROR(Before("FindDeviceByDacSerial"));
+  std::vector<const Attempt*> found;
   for (const auto& [row, attempt] : attempt_of_row_) {
-    if (std::ranges::equal(attempts_.at(attempt).intent.dac_serial, dac_serial)) {
-      return *attempts_.at(attempt).row;
-    }
+    const Attempt& one = attempts_.at(attempt);
+    if (!std::ranges::equal(one.intent.dac_serial, dac_serial)) continue;
+    if (one.intent.dac_issuer.empty()) return UnitOf(attempt);
+    found.push_back(&one);
+  }
+  if (found.size() == 1) return UnitOf(found.front()->row->attempt_id);
+  if (!found.empty()) {
+    return RefuseField(Reason::DEVICE_UNKNOWN, "dac_serial", ToUpperHex(dac_serial),
+                       "several issuers used this serial number; give the device's id");
   }
   return RefuseField(Reason::DEVICE_UNKNOWN, "dac_serial", ToUpperHex(dac_serial),
                      "no such device");
@@ -266,6 +348,10 @@ absl::StatusOr<std::vector<db::ManifestRow>> MemoryStore::ListDevices(
   const auto matches = [](const std::string& wanted, const std::string& text) {
     return wanted.empty() || wanted == text;
   };
+  const auto lists = [](const std::vector<std::string>& granted, const std::string& name) {
+    return std::ranges::any_of(granted,
+                               [&](const std::string& one) { return one == "*" || one == name; });
+  };
   std::vector<db::ManifestRow> rows;
   for (auto at = attempt_of_row_.upper_bound(after_row);
        at != attempt_of_row_.end() && rows.size() < static_cast<size_t>(limit); ++at) {
@@ -273,9 +359,16 @@ absl::StatusOr<std::vector<db::ManifestRow>> MemoryStore::ListDevices(
     if (matches(filter.lot, row.lot) && matches(filter.product, row.product) &&
         matches(filter.factory, row.factory) && matches(filter.line, row.line) &&
         matches(filter.serial_number, row.serial_number) &&
+        (!filter.granted ||
+         (lists(filter.granted->factories, row.factory) && lists(filter.granted->lots, row.lot))) &&
         (!filter.state || static_cast<int>(*filter.state) == row.state) &&
         (!filter.sealed_from || row.sealed_at >= *filter.sealed_from) &&
-        (!filter.sealed_until || row.sealed_at < *filter.sealed_until)) {
+        (!filter.sealed_until || row.sealed_at < *filter.sealed_until) &&
+        (filter.serial_number_from.empty() || row.serial_number >= filter.serial_number_from) &&
+        (filter.serial_number_until.empty() ||
+         (!row.serial_number.empty() && row.serial_number <= filter.serial_number_until)) &&
+        (filter.dac_serial.empty() || filter.dac_serial == row.dac_serial) &&
+        (filter.dac_skid.empty() || filter.dac_skid == SkidOf(row.dac))) {
       rows.push_back(row);
     }
   }
