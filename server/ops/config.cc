@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/refusal.h"
+#include "base/yaml/yaml_reader.h"
 #include "server/ops/config_files.h"
-#include "server/ops/yaml_reader.h"
 
 namespace assay::ops {
 namespace {

@@ -34,13 +34,15 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"tlog", {"base", "matter"}},
       {"hsm", {"base"}},
       {"hsm/pkcs11", {"base", "hsm"}},
+      {"ceremony", {"base", "matter", "image", "hsm"}},
+      {"ceremony/app", {"base", "matter", "image", "hsm", "hsm/pkcs11", "ceremony"}},
       {"db", {"base"}},
       {"db/pg", {"base", "db"}},
       {"server/access", {"base"}},
       {"server/ledger", {"base", "matter", "tlog", "hsm", "db"}},
       {"server/lot",
        {"base", "matter", "image", "hsm", "db", "proto", "server/access", "server/ledger"}},
-      {"server/authority", with(below_issue, {})},
+      {"server/authority", with(below_issue, {"ceremony"})},
       {"server/issue", below_issue},
       {"server/revoke", with(below_issue, {"server/authority"})},
       {"server/rpc", below_rpc},
@@ -60,9 +62,9 @@ const std::vector<Leaf>& Leaves() {
   static const std::vector<Leaf> leaves = {
       {std::regex("^(pqxx/.*|libpq-fe\\.h|postgresql/.*)$"), {"db/pg"}},
       {std::regex("^(libp11\\.h|p11-kit/.*|pkcs11\\.h)$"), {"hsm/pkcs11"}},
-      {std::regex("^CLI/.*$"), {"server/app", "client"}},
+      {std::regex("^CLI/.*$"), {"server/app", "ceremony/app", "client"}},
       {std::regex("^(prometheus/.*|CivetServer\\.h|civetweb\\.h)$"), {"server/ops"}},
-      {std::regex("^yaml-cpp/.*$"), {"server/ops", "client"}},
+      {std::regex("^yaml-cpp/.*$"), {"base", "client"}},
       {std::regex("^spdlog/.*$"), {"base"}},
       {std::regex("^(grpcpp|grpc)/.*$"), {"server/rpc", "client"}},
   };
@@ -87,7 +89,8 @@ std::vector<Include> Includes() {
   static const std::regex line_pattern(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"])");
   std::vector<Include> includes;
   const fs::path root = ASSAY_SOURCE_DIR;
-  for (const char* top : {"base", "matter", "image", "tlog", "hsm", "db", "server", "client"}) {
+  for (const char* top :
+       {"base", "matter", "image", "tlog", "hsm", "ceremony", "db", "server", "client"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       const std::string extension = entry.path().extension().string();
       if (extension != ".h" && extension != ".cc") continue;

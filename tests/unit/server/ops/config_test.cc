@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "server/ops/yaml_reader.h"
+#include "base/yaml/yaml_reader.h"
 #include "tests/support/test_pki.h"
 
 namespace assay::ops {

@@ -1,11 +1,11 @@
-#include "server/ops/yaml_reader.h"
+#include "base/yaml/yaml_reader.h"
 
 #include <algorithm>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace assay::ops {
+namespace assay {
 namespace {
 
 std::string Line(const YAML::Node& node) {
@@ -192,4 +192,4 @@ void Section::Finish() {
   }
 }
 
-}  // namespace assay::ops
+}  // namespace assay

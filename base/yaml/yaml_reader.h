@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace assay::ops {
+namespace assay {
 
 // "grants[2].roles: must be a list (line 31)"
 using Problems = std::vector<std::string>;
@@ -56,4 +56,4 @@ class Section {
 // Nothing for what is no duration.
 std::optional<std::chrono::milliseconds> ReadDuration(std::string_view text);
 
-}  // namespace assay::ops
+}  // namespace assay
