@@ -15,6 +15,16 @@ const Statement kFind = {
 const Statement kEntry = {"act_entry",
                           "INSERT INTO ledger_entries (kind, body) VALUES ($1::text, $2::text)"};
 
+// `before` is what kFind found.
+absl::Status CheckSameAct(const Rows& before, const db::Act& act) {
+  if (before.Text(0, 0) == act.kind && before.Text(0, 1) == act.subject &&
+      before.Digest(0, 2) == act.digest) {
+    return absl::OkStatus();
+  }
+  return RefuseField(Reason::REQUEST_CONFLICT, "request_id", act.request_id,
+                     "was used with other content");
+}
+
 }  // namespace
 
 absl::StatusOr<ActState> RecordAct(Transaction& transaction, const db::Act& act) {
@@ -26,12 +36,24 @@ absl::StatusOr<ActState> RecordAct(Transaction& transaction, const db::Act& act)
                                                  .Blob(act.digest));
   if (!made.empty()) return ActState::kNew;
   const Rows before = transaction.Run(kFind, Params().Text(act.actor).Text(act.request_id));
-  if (!before.empty() && before.Text(0, 0) == act.kind && before.Text(0, 1) == act.subject &&
-      before.Digest(0, 2) == act.digest) {
-    return ActState::kDoneBefore;
+  if (before.empty()) {
+    return RefuseField(Reason::REQUEST_CONFLICT, "request_id", act.request_id,
+                       "was used with other content");
   }
-  return RefuseField(Reason::REQUEST_CONFLICT, "request_id", act.request_id,
-                     "was used with other content");
+  ASSAY_RETURN_IF_ERROR(CheckSameAct(before, act));
+  return ActState::kDoneBefore;
+}
+
+absl::StatusOr<bool> PgStore::WasDone(const db::Act& act) {
+  if (act.request_id.empty() || !Storable(act.request_id)) return false;
+  bool done = false;
+  const absl::Status status = Read(pool_, Use::kIssue, [&](Session& session) -> absl::Status {
+    const Rows before = session.Run(kFind, Params().Text(act.actor).Text(act.request_id));
+    done = !before.empty();
+    return done ? CheckSameAct(before, act) : absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  return done;
 }
 
 void WriteActEntry(Transaction& transaction, const db::Act& act) {

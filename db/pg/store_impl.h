@@ -24,6 +24,7 @@ class PgStore final : public db::Store {
   absl::Status EndLease(const std::string& instance_id) override;
   absl::StatusOr<int> VoidDeadAttempts() override;
 
+  absl::StatusOr<bool> WasDone(const db::Act& act) override;
   absl::StatusOr<db::Product> ApplyProduct(const db::Act& act, const db::Product& product) override;
   absl::StatusOr<db::Product> FindProduct(const std::string& name) override;
   absl::StatusOr<std::vector<db::Product>> ListProducts(const std::string& after_name,

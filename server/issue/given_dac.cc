@@ -82,6 +82,7 @@ absl::Status TakeGivenDac(Work& work, const Clock& clock) {
   ByteView serial = dac->serial();
   if (serial.size() > 1 && serial[0] == 0) serial = serial.subspan(1);
   work.dac_serial = ToBytes(serial);
+  work.dac_issuer = ToBytes(dac->authority_key_id());
   return absl::OkStatus();
 }
 

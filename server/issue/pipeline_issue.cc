@@ -62,6 +62,7 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
     intent.dac_serial = work.dac_serial;
     if (!work.public_key.empty()) intent.public_key_sha256 = Sha256(work.public_key);
     if (!work.tbs.empty()) intent.tbs_sha256 = Sha256(work.tbs);
+    intent.dac_issuer = work.dac_issuer;
     intent.pai = work.pai_name;
     intents.push_back(std::move(intent));
   }

@@ -59,6 +59,7 @@ struct Work : std::enable_shared_from_this<Work> {
   SecretBytes device_key;
   Bytes public_key;
   Bytes dac_serial;
+  Bytes dac_issuer;  // of a given DAC: its issuer's key id
   Bytes tbs;
   std::string pai_name;
   Bytes pai;

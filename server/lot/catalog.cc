@@ -186,6 +186,9 @@ absl::StatusOr<v1::Product> Catalog::ApplyProduct(const Caller& caller,
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   const auto act = MakeAct(caller, "product.apply", request.name(), request);
   if (!act.ok()) return act.status();
+  const auto done = store_->WasDone(*act);
+  if (!done.ok()) return done.status();
+  if (*done) return FoundProduct(request.name());
   const v1::ProductSpec spec = WithDefaults(request.spec());
   ASSAY_RETURN_IF_ERROR(CheckProductSpec(spec, options_.production));
   ASSAY_RETURN_IF_ERROR(CheckDeclaration(spec));
@@ -205,7 +208,11 @@ absl::StatusOr<v1::Product> Catalog::GetProduct(const Caller& caller,
                                                 const v1::GetProductRequest& request) {
   if (!caller.Has(Role::kAuditor)) ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
-  const auto product = store_->FindProduct(request.name());
+  return FoundProduct(request.name());
+}
+
+absl::StatusOr<v1::Product> Catalog::FoundProduct(const std::string& name) {
+  const auto product = store_->FindProduct(name);
   if (!product.ok()) return product.status();
   return ToProto(*product);
 }
@@ -233,6 +240,13 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   ASSAY_RETURN_IF_ERROR(caller.CheckLot(request.factory(), request.name()));
   const auto act = MakeAct(caller, "lot.open", request.name(), request);
   if (!act.ok()) return act.status();
+  const auto done = store_->WasDone(*act);
+  if (!done.ok()) return done.status();
+  if (*done) {
+    const auto lot = store_->FindLot(request.name());
+    if (!lot.ok()) return lot.status();
+    return ToProto(*lot);
+  }
   const auto count = CheckCount(request.count());
   if (!count.ok()) return count.status();
   const auto retention = Retention(request);

@@ -45,6 +45,7 @@ class Catalog {
  private:
   // The declaration against its signers, the product and the PAI that would sign.
   absl::Status CheckDeclaration(const v1::ProductSpec& spec);
+  absl::StatusOr<v1::Product> FoundProduct(const std::string& name);
 
   std::shared_ptr<db::Store> store_;
   std::shared_ptr<hsm::Token> token_;

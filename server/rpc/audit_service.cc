@@ -40,8 +40,12 @@ std::string QueryText(const access::Caller& caller, const v1::DeviceFilter& filt
 }  // namespace
 
 absl::StatusOr<db::DeviceFilter> ReadDeviceFilter(const v1::DeviceFilter& filter) {
-  db::DeviceFilter read{filter.lot(),           filter.product(), filter.factory(), filter.line(),
-                        filter.serial_number(), std::nullopt,     std::nullopt,     std::nullopt};
+  db::DeviceFilter read;
+  read.lot = filter.lot();
+  read.product = filter.product();
+  read.factory = filter.factory();
+  read.line = filter.line();
+  read.serial_number = filter.serial_number();
   if (!v1::DeviceState_IsValid(filter.state())) {
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "filter.state", std::to_string(filter.state()),
                        "must be a DeviceState");
@@ -119,8 +123,11 @@ absl::StatusOr<v1::ManifestRow> AuditService::FindDevice(
 }
 
 absl::StatusOr<AuditService::Page> AuditService::ReadPage(const access::Caller& caller,
-                                                          const db::DeviceFilter& filter,
+                                                          const db::DeviceFilter& asked,
                                                           int64_t after_row, size_t size) const {
+  // The store passes over the lots of others; what it gives is looked at again below.
+  db::DeviceFilter filter = asked;
+  filter.granted = db::GrantedLots{caller.factories, caller.lots};
   Page page;
   page.last_row = after_row;
   while (true) {

@@ -52,6 +52,19 @@ TEST_P(StoreCatalog, TheSameActTwiceHasOneEffect) {
   EXPECT_EQ(again->count, 9u);
 }
 
+TEST_P(StoreCatalog, WhetherAnActWasDoneIsKnown) {
+  const db::Act act = SampleAct("product.apply", "lamp");
+  EXPECT_FALSE(*store_->WasDone(act));
+  ASSERT_TRUE(store_->ApplyProduct(act, SampleProduct("lamp")).ok());
+  EXPECT_TRUE(*store_->WasDone(act));
+  db::Act other = act;
+  other.subject = "kettle";
+  EXPECT_REFUSED(store_->WasDone(other).status(), REQUEST_CONFLICT);
+  db::Act unnamed = act;
+  unnamed.request_id.clear();
+  EXPECT_FALSE(*store_->WasDone(unnamed));
+}
+
 TEST_P(StoreCatalog, ARequestIdWithOtherContentIsAConflict) {
   OpenSampleLot(*store_, "lot-1", 5);
   db::Act act = SampleAct("lot.raise", "lot-1");

@@ -190,6 +190,14 @@ TEST_P(StoreDevices, FiltersSelect) {
   using Filter = db::DeviceFilter;
   EXPECT_EQ(tickets([](Filter& f) { f.lot = "lot-1"; }), "t1 t2 t3 ");
   EXPECT_EQ(tickets([](Filter& f) { f.lot = "lot-2"; }), "");
+  const auto granted = [&](std::vector<std::string> factories, std::vector<std::string> lots) {
+    return tickets([&](Filter& f) { f.granted = db::GrantedLots{factories, lots}; });
+  };
+  EXPECT_EQ(granted({"*"}, {"*"}), "t1 t2 t3 ");
+  EXPECT_EQ(granted({"elsewhere", "shenzhen-1"}, {"lot-2", "lot-1"}), "t1 t2 t3 ");
+  EXPECT_EQ(granted({"elsewhere"}, {"*"}), "");
+  EXPECT_EQ(granted({"*"}, {"lot-2", std::string("\0", 1)}), "");
+  EXPECT_EQ(granted({}, {"*"}), "");
   EXPECT_EQ(tickets([](Filter& f) { f.product = "lamp"; }), "t1 t2 t3 ");
   EXPECT_EQ(tickets([](Filter& f) { f.product = "kettle"; }), "");
   EXPECT_EQ(tickets([](Filter& f) { f.factory = "gdansk-2"; }), "");

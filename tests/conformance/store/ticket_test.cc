@@ -184,6 +184,32 @@ TEST_P(StoreTickets, AGivenDacWhoseAttemptWasVoidedMayComeAgain) {
   EXPECT_TRUE(again.ok()) << again.status();
 }
 
+TEST_P(StoreTickets, TwoIssuersElsewhereMayUseTheSameDacSerialButOneOnlyOnce) {
+  const int64_t lot = OpenSampleLot(*store_, "lot-1", 9);
+  const db::Intent ours = SampleIntent(lot, "t1");
+  ASSERT_TRUE(Claim(ours).ok());
+  const auto given = [&](const char* ticket, uint8_t issuer) {
+    db::Intent intent = SampleIntent(lot, ticket);
+    intent.dac_serial = ours.dac_serial;
+    intent.dac_issuer = Bytes(20, issuer);
+    intent.tbs_sha256 = {};
+    return intent;
+  };
+  const db::Intent first = given("t2", 1), second = given("t3", 2);
+  const auto first_attempt = Claim(first), second_attempt = Claim(second);
+  ASSERT_TRUE(first_attempt.ok()) << first_attempt.status();
+  ASSERT_TRUE(second_attempt.ok()) << second_attempt.status();
+  EXPECT_REFUSED(Claim(given("t4", 2)).status(), INTERNAL);
+  EXPECT_EQ(LotNamed("lot-1").claimed, 3u);
+
+  const std::vector<db::Seal> seals = {SampleSeal(*first_attempt, first),
+                                       SampleSeal(*second_attempt, second)};
+  ASSERT_TRUE(store_->SealTickets(std::span(seals).first(1))[0].ok());
+  EXPECT_EQ(store_->FindDeviceByDacSerial(ours.dac_serial)->ticket, "t2");
+  ASSERT_TRUE(store_->SealTickets(std::span(seals).last(1))[0].ok());
+  EXPECT_REFUSED(store_->FindDeviceByDacSerial(ours.dac_serial).status(), DEVICE_UNKNOWN);
+}
+
 TEST_P(StoreTickets, VoidingTwiceGivesBackOnce) {
   const int64_t lot = OpenSampleLot(*store_, "lot-1", 5);
   const auto attempt = Claim(SampleIntent(lot, "t1"));

@@ -50,6 +50,7 @@ class PaiStore final : public db::Store {
   absl::Status RenewLease(const std::string&, std::chrono::seconds) override { return Foreign(); }
   absl::Status EndLease(const std::string&) override { return Foreign(); }
   absl::StatusOr<int> VoidDeadAttempts() override { return Foreign(); }
+  absl::StatusOr<bool> WasDone(const db::Act&) override { return Foreign(); }
   absl::StatusOr<db::Product> ApplyProduct(const db::Act&, const db::Product&) override {
     return Foreign();
   }

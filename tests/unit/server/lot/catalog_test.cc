@@ -94,6 +94,33 @@ TEST_F(CatalogTest, TheSameRequestIdHasOneEffectAndOtherContentIsRefused) {
                         Reason::REQUEST_CONFLICT));
 }
 
+// Its reply was lost, and since then the PAI was retired: what is done stays done.
+TEST_F(CatalogTest, ARetryOfADoneActIsAnsweredAsDoneThoughItWouldBeRefusedNow) {
+  ASSERT_TRUE(Apply(shop.Light()).ok());
+  v1::OpenLotRequest request;
+  request.set_request_id("once");
+  request.set_name("lot-1");
+  request.set_product("light");
+  request.set_factory("sz1");
+  request.set_count(5);
+  const auto opened = shop.catalog->OpenLot(shop.operator_caller, request);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const auto pais = shop.store->ListPais();
+  for (db::Pai pai : *pais) {
+    pai.state = db::PaiState::kRetired;
+    db::Act act;
+    act.actor = "test";
+    act.request_id = "retire " + pai.name;
+    ASSERT_TRUE(shop.store->UpdatePai(act, pai).ok());
+  }
+  const auto again = shop.catalog->OpenLot(shop.operator_caller, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->name(), "lot-1");
+  request.set_request_id("another");
+  request.set_name("lot-2");
+  EXPECT_FALSE(shop.catalog->OpenLot(shop.operator_caller, request).ok());
+}
+
 TEST_F(CatalogTest, ALineSeesItsOwnLotsAndNoTraceOfOthers) {
   ASSERT_TRUE(shop.Open("a-mine", shop.Light(), 1).ok());
   ASSERT_TRUE(shop.Open("b-theirs", shop.Light(), 1).ok());
