@@ -34,6 +34,27 @@ bool HasLineValues(const v1::DeviceValues& values) {
          !values.verifier().empty() || !values.rotating_id().empty() || values.extra_size() > 0;
 }
 
+absl::Status CheckModuleField(const v1::IssueRequest& request, v1::Attestation attestation) {
+  if (!request.has_module()) return absl::OkStatus();
+  if (attestation != v1::ATTESTATION_NONE) {
+    return NotAllowed("module",
+                      "the product's devices get a certificate in this lot; only one whose "
+                      "attestation is none completes modules of another");
+  }
+  const v1::ModuleRef& module = request.module();
+  if (module.dac_serial().empty() && module.common_name().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "module", "",
+                       "give the serial number or the common name of the module's DAC");
+  }
+  if (module.dac_serial().size() > 20) {
+    return RefuseField(Reason::FIELD_TOO_LONG, "module.dac_serial", "", "must be 1 to 20 bytes");
+  }
+  if (module.common_name().size() > 64) {
+    return RefuseField(Reason::FIELD_TOO_LONG, "module.common_name", "", "must be 1 to 64 bytes");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckAttestationFields(const v1::IssueRequest& request, v1::Attestation attestation) {
   const bool csr = attestation == v1::ATTESTATION_CSR;
   if (csr && request.csr().empty()) {
@@ -51,7 +72,7 @@ absl::Status CheckAttestationFields(const v1::IssueRequest& request, v1::Attesta
   if (!given && request.has_given_dac()) {
     return NotAllowed("given_dac", "the product's attestation is not GIVEN");
   }
-  return absl::OkStatus();
+  return CheckModuleField(request, attestation);
 }
 
 absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& spec,
@@ -78,6 +99,12 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
     ASSAY_RETURN_IF_ERROR(
         matter::CheckDiscriminator(values.discriminator(), "values.discriminator", defaults));
   }
+  if (!lot::HoldsCommissioning(spec) &&
+      (values.has_passcode() || values.has_discriminator() || !values.salt().empty())) {
+    return NotAllowed("values",
+                      "the product's images hold no commissioning data: they come with the "
+                      "factory image, from the lot that completes the module");
+  }
   if (spec.dynamic_passcode() && (values.has_passcode() || !values.verifier().empty())) {
     return RefuseField(Reason::FIELDS_CONTRADICT, "values.passcode", "",
                        "the product's devices make their own passcodes (dynamic_passcode)");
@@ -91,8 +118,8 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
                        "comes together with the salt and the passcode it was made from");
   }
   if (!values.rotating_id().empty()) {
-    if (!spec.rotating_id().enabled()) {
-      return NotAllowed("values.rotating_id", "the product has no rotating id");
+    if (!lot::HoldsRotatingId(spec)) {
+      return NotAllowed("values.rotating_id", "the product's images hold no rotating id");
     }
     ASSAY_RETURN_IF_ERROR(
         matter::CheckUniqueId(AsBytes(values.rotating_id()), "values.rotating_id"));
@@ -139,7 +166,7 @@ absl::Status FillExtra(Work& work) {
 }
 
 absl::Status MakeCodes(Work& work) {
-  if (work.plan->spec.dynamic_passcode()) return absl::OkStatus();
+  if (!lot::HasPasscode(work.plan->spec)) return absl::OkStatus();
   work.payload = work.plan->payload;
   work.payload.discriminator = work.discriminator;
   work.payload.passcode = work.passcode;
@@ -255,19 +282,27 @@ absl::Status Claim(Work& work, Random& random, bool production) {
   const v1::ProductSpec& spec = work.plan->spec;
   const v1::DeviceValues& values = work.request.values();
   const SdkDefaults defaults = DefaultsFor(production);
-  work.device_id = DrawDeviceId(random);
-  work.serial_number =
-      values.serial_number().empty() ? ToHex(random.Draw(16)) : values.serial_number();
-  work.discriminator = values.has_discriminator() ? static_cast<uint16_t>(values.discriminator())
-                                                  : matter::DrawDiscriminator(random);
+  work.attempt_name = DrawDeviceId(random);
+  work.device_id = work.module ? work.module->device_id : work.attempt_name;
+  work.serial_number = values.serial_number();
+  if (work.serial_number.empty() && work.module) work.serial_number = work.module->serial_number;
+  if (work.serial_number.empty()) work.serial_number = ToHex(random.Draw(16));
+  const bool holds = lot::HoldsCommissioning(spec);
+  work.discriminator = 0;
+  if (holds) {
+    work.discriminator = values.has_discriminator() ? static_cast<uint16_t>(values.discriminator())
+                                                    : matter::DrawDiscriminator(random);
+  }
   work.passcode = 0;
-  if (!spec.dynamic_passcode()) {
+  if (lot::HasPasscode(spec)) {
     work.passcode = values.has_passcode() ? values.passcode() : matter::DrawPasscode(random);
     ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(work.passcode, "values.passcode", defaults));
   }
-  work.salt = values.salt().empty() ? matter::DrawSalt(random, lot::SaltLengthOf(spec))
-                                    : ToBytes(AsBytes(values.salt()));
-  if (spec.rotating_id().enabled()) {
+  if (holds) {
+    work.salt = values.salt().empty() ? matter::DrawSalt(random, lot::SaltLengthOf(spec))
+                                      : ToBytes(AsBytes(values.salt()));
+  }
+  if (lot::HoldsRotatingId(spec)) {
     work.rotating_id = values.rotating_id().empty() ? random.Draw(lot::RotatingIdLengthOf(spec))
                                                     : ToBytes(AsBytes(values.rotating_id()));
   }
@@ -284,7 +319,7 @@ std::vector<absl::Status> Build(std::span<const WorkPtr> works, Random& random,
     Work& work = *works[i];
     // The cheap parts go first: a bad CSR must not cost a key derivation.
     outcomes[i] = BuildRest(work, random, clock);
-    if (!outcomes[i].ok() || work.plan->spec.dynamic_passcode()) continue;
+    if (!outcomes[i].ok() || !lot::HasPasscode(work.plan->spec)) continue;
     matter::VerifierJob job;
     job.passcode = work.passcode;
     job.parameters = {lot::IterationsOf(work.plan->spec), work.salt};

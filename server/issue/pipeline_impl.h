@@ -77,6 +77,7 @@ class Pipeline::Impl {
                 std::vector<WorkPtr>& again);
   bool IsOrphan(const Work& work, const db::TicketView& view);
   void OwnOrJoin(const WorkPtr& work);
+  absl::Status FindModule(Work& work);
   void BuildBatch(std::vector<WorkPtr> batch);
   void IntentBatch(std::vector<Errand> batch);
   void SignDac(const WorkPtr& work);

@@ -57,7 +57,8 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
     intent.line = work.caller.line;
     intent.actor = work.caller.uri;
     intent.request_digest = work.digest;
-    intent.device_id = work.device_id;
+    intent.device_id = work.attempt_name;
+    if (work.module) intent.module_attempt = work.module->attempt_id;
     intent.serial_number = work.serial_number;
     intent.dac_serial = work.dac_serial;
     if (!work.public_key.empty()) intent.public_key_sha256 = Sha256(work.public_key);

@@ -134,7 +134,7 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       }
       break;
     case State::kSealed: {
-      auto sealed = OpenSealed(view, *work->plan);
+      auto sealed = OpenSealed(view, *work->plan->key);
       if (!sealed.ok()) return Refused(work, sealed.status());
       return Succeed(work, *std::move(sealed), true);
     }
@@ -197,6 +197,7 @@ void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
     }
   }
   if (refusal.ok()) refusal = work->plan->may_issue;
+  if (refusal.ok()) refusal = FindModule(*work);
   if (!refusal.ok()) return Refused(work, refusal);
   crypto_.Push(kBuild, work);
 }

@@ -25,7 +25,11 @@ std::string Text(ByteView bytes) { return ToText(bytes); }
 
 image::FactoryContent ContentOf(const Work& work) {
   image::FactoryContent content = work.plan->common.Clone();
-  content.discriminator = work.discriminator;
+  if (lot::HoldsCommissioning(work.plan->spec)) {
+    content.discriminator = work.discriminator;
+  } else {
+    content.iteration_count.reset();
+  }
   content.salt = work.salt;
   content.verifier = ToBytes(work.verifier.view());
   content.rotating_id = work.rotating_id;
@@ -91,22 +95,24 @@ void FillImages(const Work& work, const std::vector<Bytes>& signatures,
 
 std::string LedgerEntry(const Work& work, const db::ManifestRow& row, absl::Time at) {
   // nlohmann::json keeps keys sorted: the same entry is the same text.
-  const nlohmann::json entry = {
-      {"kind", "issue"},
-      {"at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone())},
-      {"device", work.device_id},
-      {"ticket", work.request.ticket()},
-      {"lot", work.plan->lot.name},
-      {"product", work.plan->lot.product},
-      {"factory", work.plan->lot.factory},
-      {"line", work.caller.line},
-      {"actor", work.caller.uri},
-      {"serial_number", work.serial_number},
-      {"dac_serial", ToUpperHex(row.dac_serial)},
-      {"dac_sha256", ToHex(row.dac_sha256)},
-      {"public_key_sha256", ToHex(row.public_key_sha256)},
-      {"pai", row.pai},
-      {"image_sha256", ToHex(row.image_sha256)}};
+  // A module's completion tells of the certificate the unit has.
+  const db::ManifestRow& certified = work.module ? *work.module : row;
+  nlohmann::json entry = {{"kind", "issue"},
+                          {"at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone())},
+                          {"device", work.device_id},
+                          {"ticket", work.request.ticket()},
+                          {"lot", work.plan->lot.name},
+                          {"product", work.plan->lot.product},
+                          {"factory", work.plan->lot.factory},
+                          {"line", work.caller.line},
+                          {"actor", work.caller.uri},
+                          {"serial_number", work.serial_number},
+                          {"dac_serial", ToUpperHex(certified.dac_serial)},
+                          {"dac_sha256", ToHex(certified.dac_sha256)},
+                          {"public_key_sha256", ToHex(certified.public_key_sha256)},
+                          {"pai", certified.pai},
+                          {"image_sha256", ToHex(row.image_sha256)}};
+  if (work.module) entry["completes_module_of_lot"] = work.module->lot;
   return entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -143,12 +149,14 @@ void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity) {
   identity.set_dac(Text(work.dac));
   identity.set_pai(Text(work.pai));
   identity.set_certification_declaration(work.plan->spec.certification_declaration());
-  identity.set_dac_serial(Text(work.dac_serial));
+  identity.set_dac_serial(Text(work.module ? work.module->dac_serial : work.dac_serial));
   identity.mutable_codes()->set_discriminator(work.discriminator);
   identity.mutable_codes()->set_passcode(work.passcode);
   identity.mutable_codes()->set_qr_code(work.qr_code);
   identity.mutable_codes()->set_manual_code(work.manual_code);
-  identity.set_spake2p_iterations(lot::IterationsOf(work.plan->spec));
+  if (lot::HoldsCommissioning(work.plan->spec)) {
+    identity.set_spake2p_iterations(lot::IterationsOf(work.plan->spec));
+  }
   identity.set_spake2p_salt(Text(work.salt));
   identity.set_spake2p_verifier(Text(work.verifier.view()));
   identity.set_rotating_id(Text(work.rotating_id));
@@ -209,8 +217,8 @@ db::Seal MakeSeal(Work& work, Random& random, const Clock& clock) {
 }
 
 absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
-                                                     const lot::LotPlan& plan) {
-  const auto plain = lot::OpenUnder(*plan.key, view.sealed, lot::IdentityPurpose(view.device_id));
+                                                     const SecretBytes& lot_key) {
+  const auto plain = lot::OpenUnder(lot_key, view.sealed, lot::IdentityPurpose(view.device_id));
   if (!plain.ok()) return plain.status();
   store::v1::SealedIdentity sealed;
   if (!sealed.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {

@@ -24,7 +24,7 @@ db::Seal MakeSeal(Work& work, Random& random, const Clock& clock);
 
 // A sealed identity out of the store, opened.
 absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
-                                                     const lot::LotPlan& plan);
+                                                     const SecretBytes& lot_key);
 
 // The answer for a caller: images that are key material only where the role allows; erased flash
 // filled in.

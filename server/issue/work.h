@@ -47,6 +47,10 @@ struct Work : std::enable_shared_from_this<Work> {
 
   // Step 3: what this unit alone has.
   std::string device_id;
+  // Where the ticket completes a module of an earlier lot: its row, whose device id is the unit's,
+  // and the id under which the attempt alone stands in the store.
+  std::optional<db::ManifestRow> module;
+  std::string attempt_name;
   std::string serial_number;
   uint16_t discriminator = 0;
   uint32_t passcode = 0;

@@ -110,17 +110,21 @@ absl::Status CheckExtraKeys(const v1::ProductSpec& spec) {
 absl::StatusOr<image::FactoryContent> SampleDevice(const v1::ProductSpec& spec, Random& random) {
   auto content = CommonContent(spec);
   if (!content.ok()) return content.status();
-  content->discriminator = 1;
+  if (HoldsCommissioning(spec)) content->discriminator = 1;
   content->serial_number = std::string(32, '0');
   const matter::Spake2pParameters parameters{matter::kMinIterations,
                                              matter::DrawSalt(random, SaltLengthOf(spec))};
   content->salt = parameters.salt;
-  if (!spec.dynamic_passcode()) {
+  if (!HoldsCommissioning(spec)) {
+    content->salt.clear();
+    content->iteration_count.reset();
+  }
+  if (HasPasscode(spec)) {
     auto verifier = matter::ComputeVerifier(matter::DrawPasscode(random), parameters);
     if (!verifier.ok()) return verifier.status();
     content->verifier = ToBytes(verifier->view());
   }
-  if (spec.rotating_id().enabled()) content->rotating_id = random.Draw(RotatingIdLengthOf(spec));
+  if (HoldsRotatingId(spec)) content->rotating_id = random.Draw(RotatingIdLengthOf(spec));
   if (WantsDac(spec)) {
     content->dac = Bytes(matter::kMaxCertificateSize, 0x30);
     content->pai = Bytes(matter::kMaxCertificateSize, 0x30);
@@ -166,6 +170,19 @@ DacIds DacIdsOf(const v1::ProductSpec& spec,
 
 bool WantsDac(const v1::ProductSpec& spec) {
   return spec.dac().attestation() != v1::ATTESTATION_NONE;
+}
+
+bool HoldsCommissioning(const v1::ProductSpec& spec) {
+  return !spec.image().no_factory_image() || spec.image().secure_cert().commissioning();
+}
+
+bool HoldsRotatingId(const v1::ProductSpec& spec) {
+  return spec.rotating_id().enabled() &&
+         (!spec.image().no_factory_image() || spec.image().secure_cert().rotating_id());
+}
+
+bool HasPasscode(const v1::ProductSpec& spec) {
+  return HoldsCommissioning(spec) && !spec.dynamic_passcode();
 }
 
 uint32_t IterationsOf(const v1::ProductSpec& spec) {

@@ -25,6 +25,11 @@ DacIds DacIdsOf(const v1::ProductSpec& spec,
                 const std::optional<matter::CertificationDeclaration>& cd);
 
 bool WantsDac(const v1::ProductSpec& spec);  // attestation other than none
+// Whether an image of it holds discriminator, salt and verifier: else the device gets them, and the
+// label its codes, in the lot that completes it.
+bool HoldsCommissioning(const v1::ProductSpec& spec);
+bool HoldsRotatingId(const v1::ProductSpec& spec);
+bool HasPasscode(const v1::ProductSpec& spec);  // held by an image, and not of the device's making
 uint32_t IterationsOf(const v1::ProductSpec& spec);
 size_t SaltLengthOf(const v1::ProductSpec& spec);
 size_t RotatingIdLengthOf(const v1::ProductSpec& spec);

@@ -6,6 +6,7 @@
 
 #include "assay/v1/catalog.pb.h"
 #include "base/refusal.h"
+#include "server/access/unit.h"
 #include "server/lot/act.h"
 
 namespace assay::revoke {
@@ -188,7 +189,7 @@ absl::StatusOr<db::ManifestRow> Verification::FindUnit(
   }
   const auto row = store_->FindDevice(device_id);
   if (!row.ok()) return row.status();
-  ASSAY_RETURN_IF_ERROR(caller.CheckLot(row->factory, row->lot));
+  ASSAY_RETURN_IF_ERROR(access::CheckUnit(caller, *row));
   if (row->dac.empty()) {
     return RefuseField(Reason::FIELD_NOT_ALLOWED, "device_id", device_id,
                        "the device was issued no DAC");
@@ -221,7 +222,8 @@ absl::StatusOr<v1::BeginVerificationResponse> Verification::Begin(
 absl::StatusOr<v1::VerifyDeviceResponse> Verification::Judge(
     const db::Verification& begun, const db::ManifestRow& row,
     const v1::VerifyDeviceRequest& request) {
-  const auto lot = store_->FindLot(row.lot);
+  // The declaration lies in the factory image, which a module gets in the lot that completes it.
+  const auto lot = store_->FindLot(row.stages.empty() ? row.lot : row.stages.back().lot);
   if (!lot.ok()) return lot.status();
   v1::ProductSpec spec;
   if (!spec.ParseFromArray(lot->spec.data(), static_cast<int>(lot->spec.size()))) {
@@ -264,7 +266,7 @@ absl::StatusOr<v1::VerifyDeviceResponse> Verification::Finish(
   ASSAY_RETURN_IF_ERROR(CheckFields(request));
   const auto row = store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
-  ASSAY_RETURN_IF_ERROR(caller.CheckLot(row->factory, row->lot));
+  ASSAY_RETURN_IF_ERROR(access::CheckUnit(caller, *row));
   const Sha256Digest evidence = Sha256(AsBytes(lot::Deterministic(request)));
 
   auto begun = revocations_->FindVerification(request.verification_id());

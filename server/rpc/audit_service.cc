@@ -98,6 +98,7 @@ absl::StatusOr<v1::ManifestRow> AuditService::Present(const access::Caller& call
   row.set_image_sha256(ToText(stored.image_sha256));
   row.set_image_signature(ToText(stored.image_signature));
   row.set_state(static_cast<v1::DeviceState>(stored.state));
+  row.set_completes_module(stored.completes_module);
   *row.mutable_sealed_at() = ToProto(stored.sealed_at);
   if (stored.confirmed_at) *row.mutable_confirmed_at() = ToProto(*stored.confirmed_at);
   if (caller.Has(access::Role::kCodes) && open_codes_ && !stored.codes.empty()) {
@@ -116,10 +117,20 @@ absl::StatusOr<v1::ManifestRow> AuditService::FindDevice(
   if (!stored.ok()) return stored.status();
   // The same answer as for a device that is not there, so that nobody learns of another factory's
   // devices.
-  if (!caller.CheckLot(stored->factory, stored->lot).ok()) {
-    return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+  std::vector<const db::ManifestRow*> granted;
+  if (caller.CheckLot(stored->factory, stored->lot).ok()) granted.push_back(&*stored);
+  for (const db::ManifestRow& stage : stored->stages) {
+    if (caller.CheckLot(stage.factory, stage.lot).ok()) granted.push_back(&stage);
   }
-  return Present(caller, *stored);
+  if (granted.empty()) return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+  auto unit = Present(caller, *granted.front());
+  if (!unit.ok()) return unit;
+  for (size_t i = 1; i < granted.size(); ++i) {
+    auto stage = Present(caller, *granted[i]);
+    if (!stage.ok()) return stage;
+    *unit->add_stages() = *std::move(stage);
+  }
+  return unit;
 }
 
 absl::StatusOr<AuditService::Page> AuditService::ReadPage(const access::Caller& caller,

@@ -1,8 +1,10 @@
 #include "server/rpc/ledger_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/refusal.h"
+#include "server/access/unit.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
@@ -71,8 +73,11 @@ absl::StatusOr<std::string> LedgerService::DeviceOf(const access::Caller& caller
   }
   const auto row = store_->FindDevice(device_id);
   if (!row.ok()) return row.status();
-  if (!caller.CheckLot(row->factory, row->lot).ok()) return NoSuchDevice();
-  if (!caller.Has(access::Role::kAuditor) && row->line != caller.line) {
+  if (!access::CheckUnit(caller, *row).ok()) return NoSuchDevice();
+  const bool own = row->line == caller.line ||
+                   std::any_of(row->stages.begin(), row->stages.end(),
+                               [&](const auto& stage) { return stage.line == caller.line; });
+  if (!caller.Has(access::Role::kAuditor) && !own) {
     if (!request.has_ticket()) return NoSuchDevice();
     return Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
   }
