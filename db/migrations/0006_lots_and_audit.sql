@@ -35,3 +35,4 @@ CREATE INDEX attempts_serial_bytes ON attempts (serial_number COLLATE "C")
 CREATE INDEX devices_dac_skid ON devices
   (substring(dac FROM position('\x0603551d0e04160414'::bytea IN dac) + 9 FOR 20));
 CREATE INDEX devices_sealed_at ON devices (sealed_at);
+CREATE INDEX attempts_voided ON attempts (lot_id, ticket) WHERE NOT live;

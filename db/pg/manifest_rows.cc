@@ -130,15 +130,15 @@ std::vector<FilteredLot> LotsOf(Session& session, const db::DeviceFilter& filter
 }
 
 RowConditions::RowConditions(Session& session, const db::DeviceFilter& filter) : filter_(filter) {
-  mask_ |= filter.line.empty() ? 0 : kLine;
-  mask_ |= filter.state ? kStateIs : 0;
-  mask_ |= filter.sealed_from ? kFrom : 0;
-  mask_ |= filter.sealed_until ? kUntil : 0;
-  mask_ |= filter.serial_number.empty() ? 0 : kSerial;
-  mask_ |= filter.serial_number_from.empty() ? 0 : kSerialFrom;
-  mask_ |= filter.serial_number_until.empty() ? 0 : kSerialUntil;
-  mask_ |= filter.dac_serial.empty() ? 0 : kDacSerial;
-  mask_ |= filter.dac_skid.empty() ? 0 : kSkid;
+  mask_ |= filter.line.empty() ? 0U : kLine;
+  mask_ |= filter.state ? kStateIs : 0U;
+  mask_ |= filter.sealed_from ? kFrom : 0U;
+  mask_ |= filter.sealed_until ? kUntil : 0U;
+  mask_ |= filter.serial_number.empty() ? 0U : kSerial;
+  mask_ |= filter.serial_number_from.empty() ? 0U : kSerialFrom;
+  mask_ |= filter.serial_number_until.empty() ? 0U : kSerialUntil;
+  mask_ |= filter.dac_serial.empty() ? 0U : kDacSerial;
+  mask_ |= filter.dac_skid.empty() ? 0U : kSkid;
   few_ = (mask_ & (kSerial | kDacSerial | kSkid)) != 0;
   if (!few_ && (mask_ & kSerialUntil) != 0) {
     few_ =

@@ -27,6 +27,7 @@ inline const std::string kManifestColumns =
     "coalesce(m.pai, a.pai), d.discriminator, "
     "d.image_sha256, d.image_signature, d.codes, " +
     kStateOfUnit + ", d.sealed_at, x.confirmed_at, a.id, a.module_attempt <> 0 ";
+inline constexpr int kManifestWidth = 25;  // columns
 inline const std::string kOfModule =
     "LEFT JOIN device_outcomes x ON x.row = d.row "
     "LEFT JOIN attempts m ON m.id = a.module_attempt "
