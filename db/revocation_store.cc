@@ -21,14 +21,6 @@ std::string SweepEntry(std::string_view actor, std::string_view device_id, std::
                     {"reason", reason}});
 }
 
-std::string ProposeEntry(const Act& act) {
-  return Canonical({{"act", act.kind},
-                    {"actor", act.actor},
-                    {"kind", kProposeEntry},
-                    {"request_sha256", ToHex(act.digest)},
-                    {"subject", act.subject}});
-}
-
 std::string VerifyEntry(const Verification& ended) {
   return Canonical({{"actor", ended.actor},
                     {"device", ended.device_id},

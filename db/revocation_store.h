@@ -96,7 +96,6 @@ struct Verification {
 
 inline constexpr std::string_view kRevokeEntry = "device.revoke";
 inline constexpr std::string_view kVerifyEntry = "device.verify";
-inline constexpr std::string_view kProposeEntry = "act.propose";
 inline constexpr std::string_view kCrlEntry = "crl.sign";
 
 // Thread-safe. Refusals as in db::Store. Acts as there: the same (actor, request id) has one
@@ -104,11 +103,6 @@ inline constexpr std::string_view kCrlEntry = "crl.sign";
 class RevocationStore {
  public:
   virtual ~RevocationStore() = default;
-
-  // ---- guarded acts: who else asked for the same (kind, subject and digest) within `lifetime`;
-  // nothing when nobody did, and then this asking is kept for another to find.
-  virtual absl::StatusOr<std::optional<std::string>> FindSecond(const Act& act,
-                                                                std::chrono::seconds lifetime) = 0;
 
   // ---- revoking. State 4, the sealed identity wiped, an entry in its PAI's list. DEVICE_UNKNOWN.
   virtual absl::StatusOr<RevocationOutcome> RevokeDevice(const Act& act,
@@ -152,7 +146,6 @@ class RevocationStore {
 // The ledger's entries the store composes itself.
 std::string SweepEntry(std::string_view actor, std::string_view device_id, std::string_view lot,
                        int reason);
-std::string ProposeEntry(const Act& act);
 std::string VerifyEntry(const Verification& ended);
 std::string CrlEntry(const StoredCrl& crl);
 

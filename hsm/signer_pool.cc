@@ -221,6 +221,7 @@ class SignerPool::Impl : public std::enable_shared_from_this<SignerPool::Impl> {
   }
 
   void Judge(const absl::Status& status) {
+    if (!status.ok() && options_.on_failure) options_.on_failure(status);
     if (!IsDeviceFailure(status)) {
       if (breaker_open_) LogInfo("hsm_breaker_closed");
       failures_ = 0;

@@ -20,6 +20,9 @@ struct SignerPoolOptions {
   int max_stuck_threads = 8;    // hung calls; with so many the pool refuses until one returns
   int breaker_failures = 8;     // consecutive failures that open the circuit breaker
   int breaker_probe_ms = 1000;  // an open breaker lets one probe through this often
+  // Told each refusal of the token and each call that hangs (HSM_TIMEOUT); must neither block nor
+  // call the pool.
+  std::function<void(const absl::Status&)> on_failure{};
 };
 
 struct SignerPoolCounters {

@@ -6,6 +6,8 @@
 #include "assay/v1/catalog.grpc.pb.h"
 #include "base/refusal.h"
 #include "client/command/commands.h"
+#include "client/command/guarded_requests.h"
+#include "client/command/system_commands.h"
 #include "client/files.h"
 #include "client/show.h"
 #include "client/spec_file.h"
@@ -136,28 +138,11 @@ absl::Status ListProducts(Context& context) {
 }
 
 absl::Status OpenLot(Context& context, const LotOptions& options) {
-  v1::OpenLotRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_name(options.name);
-  request.set_product(options.product);
-  request.set_factory(options.factory);
-  if (request.factory().empty()) {
-    if (const auto profile = context.LoadProfile(); profile.ok())
-      request.set_factory(profile->factory);
-  }
-  request.set_count(options.count);
-  if (options.retention_days > 0) {
-    request.mutable_retention()->set_seconds(static_cast<int64_t>(options.retention_days) * 86400);
-  }
-  return CallAndShow(context, "operator", &Catalog::OpenLot, request);
+  return CallAndShow(context, "operator", &Catalog::OpenLot, OpenLotRequestOf(context, options));
 }
 
 absl::Status RaiseLot(Context& context, const LotOptions& options) {
-  v1::RaiseLotRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_name(options.name);
-  request.set_count(options.count);
-  return CallAndShow(context, "operator", &Catalog::RaiseLot, request);
+  return CallAndShow(context, "operator", &Catalog::RaiseLot, RaiseLotRequestOf(options));
 }
 
 absl::Status CloseLot(Context& context, const LotOptions& options) {
@@ -191,16 +176,10 @@ absl::Status ListLots(Context& context, const LotOptions& options) {
 absl::Status ShowStatus(Context& context) {
   auto desk = Open(context, "operator");
   if (!desk.ok()) return desk.status();
-  const auto server =
-      desk->connection->Call(*desk->stub, &Catalog::GetServer, v1::GetServerRequest());
-  if (!server.ok()) return server.status();
-  if (context.json()) {
-    context.PrintMessage(*server);
-    return absl::OkStatus();
+  if (const absl::Status status = ShowSystem(context, *desk->connection);
+      !status.ok() || context.json()) {
+    return status;
   }
-  context.Print(absl::StrCat("server   assayd ", server->version(), ", ", server->mode(), " mode\n",
-                             "caller   ", server->caller(), "\n", "roles    ",
-                             absl::StrJoin(server->roles(), ", "), "\n"));
   const auto lots = AllLots(*desk, {});
   if (!lots.ok()) return lots.status();
   context.Print("\n");

@@ -5,8 +5,14 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "base/refusal.h"
+#include "client/command/bundle_commands.h"
+#include "client/command/code_commands.h"
 #include "client/command/ledger_commands.h"
+#include "client/command/proposal_commands.h"
 #include "client/command/revocation_commands.h"
+#include "client/command/sibling.h"
+#include "client/command/system_commands.h"
 #include "client/numbers.h"
 
 #ifndef ASSAY_VERSION
@@ -38,11 +44,14 @@ class Tree {
     AddMfgTool();
     AddCatalog();
     AddAuthority();
+    AddProposalCommands(app_, [this](Action action) { action_ = std::move(action); });
     AddAudit();
     AddReceipts();
     AddLedger();
     AddFiles();
+    AddSizeCommand(app_, [this](Action action) { action_ = std::move(action); });
     AddVerifyCommands(app_, [this](Action action) { action_ = std::move(action); });
+    AddSiblings();
   }
 
   ParsedCommand Parse(std::vector<std::string> arguments) {
@@ -113,6 +122,20 @@ class Tree {
           }
         },
         help);
+  }
+
+  // For the list of commands only: run.cc starts them before anything is parsed.
+  void AddSiblings() {
+    for (const Sibling& sibling : Siblings()) {
+      CLI::App* const app = app_.add_subcommand(sibling.word, sibling.help);
+      app->prefix_command();
+      app->callback([this, word = sibling.word] {
+        action_ = [word](Context&) {
+          return RefuseField(Reason::FIELD_NOT_ALLOWED, word, "",
+                             "is a program of its own: its name comes first, options after it");
+        };
+      });
+    }
   }
 
   void AddReceipts() {
@@ -188,6 +211,11 @@ class Tree {
     AddNumber(app, "-n,--count", issue->count, "devices of this run, in all");
     app->add_option("--out", issue->out, "folder of the run (default: the lot's name)");
     app->add_option("--csr", issue->csr_folder, "folder of *.csr, for keys made on devices");
+    app->add_option("--modules", issue->modules,
+                    "csv of the modules this lot completes: a column device_id, cn or dac_serial");
+    app->add_option("--given", issue->given,
+                    "DACs made elsewhere: a folder, or a csv with the columns cert, key, pai");
+    app->add_option("--pai", issue->pai_file, "the PAI of --given, where it is not beside them");
     app->add_option("--ticket-prefix", issue->ticket_prefix,
                     "before each ticket's number or file name");
     app->add_flag("--confirm", issue->confirm, "confirm each device once its folder is on disk");
@@ -237,17 +265,20 @@ class Tree {
     a->add_flag("--rd-id-uid-in-secure-cert", o->rd_id_uid_in_secure_cert);
     a->add_option("--lifetime", o->lifetime, "days, 'pai' or 'never' (-lt; default never)");
     a->add_option("--valid-from", o->valid_from, "YYYY-MM-DD [HH:MM:SS] (-vf)");
-    a->add_option("--cn-prefix", o->cn_prefix, "(-cn; refused: --paa is)");
-    a->add_option("-c,--cert", o->cert, "certificate of the PAI to use, which is in the HSM");
+    a->add_option("--cn-prefix", o->cn_prefix, "of the PAI that --paa makes (-cn; default ESP32)");
+    a->add_option("-c,--cert", o->cert,
+                  "certificate of the PAI to use, which is in the HSM; or of a given DAC's PAI");
     a->add_option("-k,--key", o->key, "(refused: keys stay in the HSM)");
     a->add_option("--cert-dclrn", o->cert_dclrn, "certification declaration (-cd)");
-    a->add_option("--dac-cert", o->dac_cert, "a DAC made elsewhere");
-    a->add_option("--dac-key", o->dac_key, "its key");
+    a->add_option("--dac-cert", o->dac_cert,
+                  "a DAC made elsewhere; many: a folder, or a csv with the columns cert, key, pai");
+    a->add_option("--dac-key", o->dac_key, "its key; without, the device holds it");
     a->add_flag("--ds-peripheral", o->ds_peripheral, "DAC key in the eFuse (-ds)");
     AddNumber(a, "--efuse-key-id", o->efuse_key_id, "eFuse key block, 0 to 5");
     a->add_option("--port", o->port, "(refused: Assay burns no eFuse)");
     a->add_option("--pwd,--password", o->password, "(refused: there is no key file)");
-    CLI::Option* paa = a->add_flag("--paa", o->paa, "(refused: see `assay authority pai`)");
+    CLI::Option* paa =
+        a->add_flag("--paa", o->paa, "make a PAI for this run under the sandbox's PAA in the HSM");
     a->add_flag("--pai", o->pai, "DACs from the PAI in the HSM that fits vendor and product")
         ->excludes(paa);
     AddNumber(a, "-v,--vendor-id", o->vendor_id, "vendor id");
@@ -275,7 +306,9 @@ class Tree {
   }
 
   void AddCatalog() {
-    Leaf(app_, "status", "what the server is, who I am to it, and its lots", &ShowStatus);
+    Leaf(app_, "status",
+         "the whole system: parts, replicas, HSM, database, ledger, what ends soon, lots",
+         &ShowStatus);
     CLI::App* const products = Group("product", "products: what may be issued");
     auto product = std::make_shared<ProductOptions>();
     CLI::App* app = Leaf(*products, "apply", "create or replace a product from a YAML file",
@@ -305,6 +338,7 @@ class Tree {
     app = Leaf(*lots, "list", "all lots", &ListLots, lot);
     app->add_option("--product", lot->product);
     app->add_option("--factory", lot->factory);
+    AddBundleCommands(*lots, [this](Action action) { action_ = std::move(action); });
   }
 
   void AddAuthority() {
@@ -390,26 +424,10 @@ class Tree {
   }
 
   void AddFiles() {
-    CLI::App* const codes = Group("codes", "QR and manual codes");
-    auto code = std::make_shared<CodesOptions>();
-    CLI::App* app = Leaf(*codes, "parse", "read a QR text or a manual code", &ParseCodes, code);
-    app->add_option("text", code->text, "MT:... or digits")->required();
-    app->add_flag("--show-qr", code->show_qr);
-    app = Leaf(*codes, "make", "make both codes", &MakeCodes, code);
-    AddNumber(app, "-v,--vendor-id", code->vendor_id, "vendor id")->required();
-    AddNumber(app, "-p,--product-id", code->product_id, "product id")->required();
-    AddNumber(app, "--passcode", code->passcode, "passcode")->required();
-    AddNumber(app, "--discriminator", code->discriminator, "discriminator")->required();
-    AddNumber(app, "--flow", code->flow, "0 standard, 1 user intent, 2 custom");
-    AddNumber(app, "--discovery", code->discovery, "bits: 2 BLE, 4 on-network");
-    app->add_option("--serial-number", code->serial_number, "in the QR's extension");
-    app->add_option("--png", code->png, "file");
-    app->add_option("--svg", code->svg, "file");
-    app->add_flag("--show-qr", code->show_qr);
-
+    AddCodeCommands(app_, [this](Action action) { action_ = std::move(action); });
     CLI::App* const images = Group("image", "image files");
     auto image = std::make_shared<ImageOptionsTyped>();
-    app = Leaf(*images, "inspect", "every entry and its CRC", &InspectImageFile, image);
+    CLI::App* app = Leaf(*images, "inspect", "every entry and its CRC", &InspectImageFile, image);
     app->add_option("file", image->file)->required();
     app->add_option("--keys", image->keys, "keys partition or HMAC key that opens it");
     app->add_flag("--show-secrets", image->show_secrets);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/authority.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/command/guarded_requests.h"
 #include "client/files.h"
 #include "client/show.h"
 #include "matter/certificate.h"
@@ -26,17 +27,6 @@ absl::StatusOr<Response> Call(Context& context,
   if (!connection.ok()) return connection.status();
   const auto stub = v1::AuthorityService::NewStub((*connection)->channel());
   return (*connection)->Call(*stub, method, request);
-}
-
-absl::StatusOr<v1::RevocationReason> ReasonOf(const std::string& word) {
-  const auto* const words = v1::RevocationReason_descriptor();
-  for (int i = 0; i < words->value_count(); ++i) {
-    const auto* const value = words->value(i);
-    if (value->number() != 0 && EnumWord(*value) == word) {
-      return static_cast<v1::RevocationReason>(value->number());
-    }
-  }
-  return RefuseField(Reason::FIELD_MALFORMED, "--reason", word, "one of those --help lists");
 }
 
 // Asks whoever sits there; a program says --yes.
@@ -92,26 +82,18 @@ absl::Status RevokeDevice(Context& context, const RevokeOptions& options) {
 }
 
 absl::Status RevokeLot(Context& context, const RevokeOptions& options) {
-  const auto reason = ReasonOf(options.reason);
-  if (!reason.ok()) return reason.status();
+  const auto request = RevokeLotRequestOf(options);
+  if (!request.ok()) return request.status();
   ASSAY_RETURN_IF_ERROR(
       Confirmed(context, options, absl::StrCat("every device of lot ", options.name)));
-  v1::RevokeLotRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_name(options.name);
-  request.set_reason(*reason);
-  return Print(context, Call(context, &Authority::RevokeLot, request));
+  return Print(context, Call(context, &Authority::RevokeLot, *request));
 }
 
 absl::Status RevokePai(Context& context, const RevokeOptions& options) {
-  const auto reason = ReasonOf(options.reason);
-  if (!reason.ok()) return reason.status();
+  const auto request = RevokePaiRequestOf(options);
+  if (!request.ok()) return request.status();
   ASSAY_RETURN_IF_ERROR(Confirmed(context, options, absl::StrCat("PAI ", options.name)));
-  v1::RevokePaiRequest request;
-  request.set_request_id(NewRequestId());
-  request.set_name(options.name);
-  request.set_reason(*reason);
-  return Print(context, Call(context, &Authority::RevokePai, request));
+  return Print(context, Call(context, &Authority::RevokePai, *request));
 }
 
 absl::Status FetchCrl(Context& context, const CrlCommandOptions& options) {

@@ -108,12 +108,15 @@ class Transaction {
     return session_.Run(statement, params);
   }
   // Nothing was written: roll back instead of committing, which spares a flush.
-  void Discard() { discarded_ = true; }
+  void Discard() { discarded_ = !kept_; }
   bool discarded() const { return discarded_; }
+  // Something was written that must stay, whatever else turns out to be there already.
+  void Keep() { kept_ = true; }
 
  private:
   Session& session_;
   bool discarded_ = false;
+  bool kept_ = false;
 };
 
 // Runs `body` in a transaction and commits it when it returns OK; a refusal of `body` rolls back

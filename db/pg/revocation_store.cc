@@ -48,31 +48,6 @@ class PgRevocationStore final : public db::RevocationStore {
  public:
   explicit PgRevocationStore(PgOptions options) : pool_(std::move(options)) {}
 
-  absl::StatusOr<std::optional<std::string>> FindSecond(const db::Act& act,
-                                                        std::chrono::seconds lifetime) override {
-    std::optional<std::string> second;
-    const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
-      second.reset();
-      const Rows rows = transaction.Run(kFindSecond, Params()
-                                                         .Text(act.kind)
-                                                         .Text(act.subject)
-                                                         .Blob(act.digest)
-                                                         .Text(act.actor)
-                                                         .Int(lifetime.count()));
-      if (!rows.empty()) {
-        second = rows.Text(0, 0);
-        transaction.Discard();
-        return absl::OkStatus();
-      }
-      transaction.Run(kPropose,
-                      Params().Text(act.kind).Text(act.subject).Blob(act.digest).Text(act.actor));
-      transaction.Run(kNote, Params().Text(db::kProposeEntry).Text(db::ProposeEntry(act)));
-      return absl::OkStatus();
-    });
-    if (!status.ok()) return status;
-    return second;
-  }
-
   absl::StatusOr<db::RevocationOutcome> RevokeDevice(const db::Act& act,
                                                      const std::string& device_id,
                                                      int reason) override {

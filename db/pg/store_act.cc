@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "db/pg/approval_store.h"
 #include "db/pg/store_impl.h"
 
 namespace assay::pg {
@@ -28,6 +29,7 @@ absl::Status CheckSameAct(const Rows& before, const db::Act& act) {
 }  // namespace
 
 absl::StatusOr<ActState> RecordAct(Transaction& transaction, const db::Act& act) {
+  if (act.approval) ASSAY_RETURN_IF_ERROR(CloseApproved(transaction, act));
   const Rows made = transaction.Run(kRecord, Params()
                                                  .Text(act.actor)
                                                  .TextOrNull(act.request_id)

@@ -19,7 +19,7 @@ const Statement kCreate = {"pai_create",
 const Statement kUpdate = {
     "pai_update",
     "UPDATE pais SET state = $2::bigint, certificate = $3::bytea, paa_certificate = $4::bytea "
-    "WHERE name = $1::text RETURNING name"};
+    "WHERE name = $1::text AND state <= $2::bigint RETURNING name"};
 const Statement kFind = {"pai_find", kSelect + "WHERE name = $1::text"};
 const Statement kList = {"pai_list", kSelect + "ORDER BY name"};
 
@@ -80,12 +80,15 @@ absl::StatusOr<db::Pai> PgStore::CreatePai(const db::Act& act, const db::Pai& pa
 absl::StatusOr<db::Pai> PgStore::UpdatePai(const db::Act& act, const db::Pai& pai) {
   const auto find = [&](Transaction& transaction) { return ReadPai(transaction, pai.name); };
   return Perform<db::Pai>(act, find, [&](Transaction& transaction) -> absl::StatusOr<db::Pai> {
-    transaction.Run(kUpdate, Params()
-                                 .Text(pai.name)
-                                 .Int(static_cast<int64_t>(pai.state))
-                                 .Blob(pai.certificate)
-                                 .Blob(pai.paa_certificate));
-    return find(transaction);
+    const Rows updated = transaction.Run(kUpdate, Params()
+                                                      .Text(pai.name)
+                                                      .Int(static_cast<int64_t>(pai.state))
+                                                      .Blob(pai.certificate)
+                                                      .Blob(pai.paa_certificate));
+    auto found = find(transaction);
+    if (!found.ok() || !updated.empty()) return found;
+    return RefuseField(Reason::PAI_NOT_ACTIVE, "pai", pai.name,
+                       "a state is never taken back; retiring is for ever");
   });
 }
 

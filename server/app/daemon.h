@@ -8,7 +8,10 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "db/approval_store.h"
+#include "db/lease_store.h"
 #include "db/ledger_store.h"
+#include "db/records_store.h"
 #include "db/revocation_store.h"
 #include "db/store.h"
 #include "hsm/token.h"
@@ -20,8 +23,12 @@ namespace assay::app {
 struct DaemonParts {
   std::shared_ptr<db::Store> store;
   std::shared_ptr<db::RevocationStore> revocations;
+  std::shared_ptr<db::ApprovalStore> approvals;
   std::shared_ptr<db::LedgerStore> ledger;
+  std::shared_ptr<db::LotLeaseStore> leases;
+  std::shared_ptr<db::RecordsStore> records;
   std::shared_ptr<hsm::Token> token;
+  const Clock* clock = nullptr;  // must outlive the daemon; nullptr: the system's
 };
 
 class Daemon {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/ops/figures.h"
 #include "server/ops/housekeeping.h"
 
 namespace assay::app {
@@ -18,7 +19,7 @@ absl::StatusOr<std::unique_ptr<RevocationPart>> RevocationPart::Make(
     const ops::Config& config, std::shared_ptr<db::Store> store,
     std::shared_ptr<db::RevocationStore> revocations, std::shared_ptr<hsm::Token> token,
     std::shared_ptr<hsm::SignerPool> signers, const matter::CdSignerSet& cd_signers, Random& random,
-    const Clock& clock) {
+    const Clock& clock, lot::Guard guard) {
   std::unique_ptr<RevocationPart> part(new RevocationPart(config, clock));
   revoke::CrlOptions lists;
   lists.base_url = config.revocation.base_url;
@@ -34,9 +35,8 @@ absl::StatusOr<std::unique_ptr<RevocationPart>> RevocationPart::Make(
   }
   part->press_ = std::make_unique<revoke::CrlPress>(store, revocations, std::move(token),
                                                     std::move(signers), random, clock, lists);
-  part->revocation_ = std::make_unique<revoke::Revocation>(
-      store, revocations, *part->press_, clock,
-      config.production ? revoke::AnotherOperator(revocations) : revoke::SecondPerson());
+  part->revocation_ = std::make_unique<revoke::Revocation>(store, revocations, *part->press_, clock,
+                                                           std::move(guard));
   auto verification = revoke::Verification::Make(std::move(store), std::move(revocations), random,
                                                  clock, std::move(checks));
   if (!verification.ok()) return verification.status();
@@ -62,10 +62,7 @@ void RevocationPart::Stop() {
 std::vector<ops::FigureFamily> RevocationPart::Figures() const {
   const auto end = press_->EarliestEnd();
   if (!end) return {};
-  return {{"assay_crl_seconds_left",
-           "Until the first revocation list ends; lists are signed anew long before.",
-           ops::FigureType::kGauge,
-           {{{}, absl::ToDoubleSeconds(*end - clock_.Now())}}}};
+  return ops::CrlFigures(*end - clock_.Now());
 }
 
 }  // namespace assay::app

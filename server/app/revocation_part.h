@@ -27,7 +27,7 @@ class RevocationPart {
       const ops::Config& config, std::shared_ptr<db::Store> store,
       std::shared_ptr<db::RevocationStore> revocations, std::shared_ptr<hsm::Token> token,
       std::shared_ptr<hsm::SignerPool> signers, const matter::CdSignerSet& cd_signers,
-      Random& random, const Clock& clock);
+      Random& random, const Clock& clock, lot::Guard guard);
 
   revoke::Revocation& revocation() { return *revocation_; }
   revoke::Verification& verification() { return *verification_; }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "ceremony/key_making.h"
 #include "hsm/policy.h"
 #include "matter/certificate.h"
 #include "matter/csr.h"
@@ -94,6 +96,16 @@ absl::StatusOr<v1::Pai> Record(db::Store& store,
   return ToProto((store.*change)(*act, pai));
 }
 
+lot::GuardedEffect ActivationEffect(const db::Pai& pai) {
+  return {absl::StrCat(
+              "activate PAI ", pai.name, " for vendor 0x", matter::IdToText(pai.vendor_id), ", ",
+              pai.product_id ? absl::StrCat("product 0x", matter::IdToText(*pai.product_id))
+                             : "any product",
+              ", certificate SHA-256 ", ToUpperHex(Sha256(pai.certificate)), ", key ",
+              pai.key_label, " in the HSM"),
+          ""};
+}
+
 // Operators send what the PAA's owner sent them, and that is as often PEM as DER.
 absl::StatusOr<Bytes> DerOf(absl::string_view field, const std::string& text) {
   if (text.empty()) {
@@ -105,7 +117,8 @@ absl::StatusOr<Bytes> DerOf(absl::string_view field, const std::string& text) {
   return der;
 }
 
-absl::Status CheckIds(const v1::CreatePaiRequest& request, bool production) {
+template <typename Request>
+absl::Status CheckIds(const Request& request, bool production) {
   const uint32_t vendor = request.vendor_id();
   if (vendor == 0 || vendor > kHighestVendor ||
       (vendor > 0xFFF0 && !matter::IsTestVendor(static_cast<uint16_t>(vendor)))) {
@@ -151,6 +164,12 @@ absl::StatusOr<hsm::KeyDescription> Authority::FindOrMakeKey(const std::string& 
   return key;
 }
 
+absl::Status Authority::CheckPaiKey(const hsm::KeyDescription& key) const {
+  ASSAY_RETURN_IF_ERROR(hsm::CheckKeyPurpose(key, hsm::KeyPurpose::kSigning));
+  return hsm::CheckKeyPolicy(
+      key, options_.production ? hsm::KeyOrigin::kMadeInToken : hsm::KeyOrigin::kImportAllowed);
+}
+
 absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
                                              const v1::CreatePaiRequest& request) {
   ASSAY_RETURN_IF_ERROR(CheckChange(caller, request));
@@ -179,15 +198,89 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
 
   const Bytes subject =
       matter::EncodeName(matter::MatterName(common_name, pai.vendor_id, pai.product_id));
-  const Bytes info = matter::EncodeCsrInfo(subject, pai.public_key);
-  const auto signature = token_->Sign(pai.key_label, Sha256(info));
-  if (!signature.ok()) return signature.status();
-  pai.csr = matter::AssembleCsr(info, *signature);
   // What a PAA's owner would refuse must not leave; this also catches a token that signs wrongly.
-  if (const auto csr = matter::ParseCsr(pai.csr); !csr.ok()) {
-    return Refuse(Reason::HSM_BAD_SIGNATURE, csr.status().message());
-  }
+  auto csr = ceremony::SignRequest(*token_, *key, subject);
+  if (!csr.ok()) return csr.status();
+  pai.csr = *std::move(csr);
   return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, pai);
+}
+
+// One key, one purpose, one PAI.
+absl::Status Authority::CheckKeyFree(const std::string& name, const std::string& label) const {
+  const bool other = std::ranges::find(options_.other_keys, label) != options_.other_keys.end() ||
+                     label == options_.sandbox_paa_key || label == options_.sandbox_cd_key;
+  if (other) {
+    return RefuseField(Reason::PAI_CONFLICT, "key_label", label, "this key has another purpose");
+  }
+  const auto pais = store_->ListPais();
+  if (!pais.ok()) return pais.status();
+  for (const db::Pai& pai : *pais) {
+    if (pai.key_label != label || pai.name == name) continue;
+    return RefuseField(Reason::PAI_CONFLICT, "key_label", label,
+                       absl::StrCat("is the key of the PAI ", pai.name));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<db::Pai> Authority::AdoptedPai(const v1::AdoptPaiRequest& request) {
+  db::Pai pai;
+  pai.name = request.name();
+  pai.key_label = request.key_label();
+  pai.created_at = clock_.Now();
+  const auto key = token_->FindKey(pai.key_label);
+  if (!key.ok()) return Within("key_label", key.status());
+  if (const auto fit = CheckPaiKey(*key); !fit.ok()) return fit;
+  pai.public_key = ToBytes(*key->public_point);
+
+  v1::AdoptPaiRequest fields = request;
+  if (!request.csr().empty()) {
+    auto der = matter::CsrDerFrom(AsBytes(request.csr()));
+    if (!der.ok()) return Within("csr", der.status());
+    const auto csr = matter::ParseCsr(*der);
+    if (!csr.ok()) return Within("csr", csr.status());
+    if (!std::ranges::equal(csr->public_key, pai.public_key)) {
+      return RefuseField(Reason::FIELDS_CONTRADICT, "csr", "",
+                         absl::StrCat("must be for the key ", pai.key_label, " in the token"));
+    }
+    const auto ids = matter::IdsOfEncodedName(csr->subject);
+    if (!ids.ok()) return Within("csr", ids.status());
+    fields.set_vendor_id(ids->vid.value_or(0));
+    fields.clear_product_id();
+    if (ids->pid) fields.set_product_id(*ids->pid);
+    pai.csr = *std::move(der);
+  }
+  ASSAY_RETURN_IF_ERROR(CheckIds(fields, options_.production));
+  pai.vendor_id = static_cast<uint16_t>(fields.vendor_id());
+  if (fields.has_product_id()) pai.product_id = static_cast<uint16_t>(fields.product_id());
+  if (pai.csr.empty()) {
+    const std::string common_name =
+        request.common_name().empty() ? "Assay PAI " + request.name() : request.common_name();
+    ASSAY_RETURN_IF_ERROR(matter::CheckCommonName("common_name", common_name));
+    auto csr = ceremony::SignRequest(
+        *token_, *key,
+        matter::EncodeName(matter::MatterName(common_name, pai.vendor_id, pai.product_id)));
+    if (!csr.ok()) return csr.status();
+    pai.csr = *std::move(csr);
+  }
+  return pai;
+}
+
+absl::StatusOr<v1::Pai> Authority::AdoptPai(const access::Caller& caller,
+                                            const v1::AdoptPaiRequest& request) {
+  ASSAY_RETURN_IF_ERROR(CheckChange(caller, request));
+  if (request.key_label().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "key_label", "", "the label of a key in the token");
+  }
+  const std::lock_guard lock(creating_);
+  const auto before = store_->FindPai(request.name());
+  if (before.ok()) {
+    return Record(*store_, &db::Store::CreatePai, caller, "pai.adopt", request, *before);
+  }
+  if (!HasReason(before.status(), Reason::PAI_UNKNOWN)) return before.status();
+  ASSAY_RETURN_IF_ERROR(CheckKeyFree(request.name(), request.key_label()));
+  const auto pai = AdoptedPai(request);
+  if (!pai.ok()) return pai.status();
+  return Record(*store_, &db::Store::CreatePai, caller, "pai.adopt", request, *pai);
 }
 
 absl::Status Authority::CheckPai(const db::Pai& pai, ByteView certificate,
@@ -241,7 +334,8 @@ absl::StatusOr<v1::Pai> Authority::SignSandboxPai(const access::Caller& caller,
 }
 
 absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
-                                               const v1::ActivatePaiRequest& request) {
+                                               const v1::ActivatePaiRequest& request,
+                                               const lot::Guard* guard) {
   ASSAY_RETURN_IF_ERROR(CheckChange(caller, request));
   auto pai = store_->FindPai(request.name());
   if (!pai.ok()) return pai.status();
@@ -256,16 +350,24 @@ absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
     ASSAY_RETURN_IF_ERROR(CheckPai(*pai, pai->certificate, pai->paa_certificate));
     const auto key = token_->FindKey(pai->key_label);
     if (!key.ok()) return key.status();
-    ASSAY_RETURN_IF_ERROR(hsm::CheckKeyPurpose(*key, hsm::KeyPurpose::kSigning));
-    ASSAY_RETURN_IF_ERROR(hsm::CheckKeyPolicy(*key));
+    ASSAY_RETURN_IF_ERROR(CheckPaiKey(*key));
     if (!std::ranges::equal(*key->public_point, pai->public_key)) {
       return RefuseField(Reason::HSM_KEY_UNFIT, "key_label", pai->key_label,
                          "the token holds another key than the PAI was created with");
     }
     ASSAY_RETURN_IF_ERROR(token_->CheckHealth(pai->key_label));
-    pai->state = db::PaiState::kActive;
   }
-  return Record(*store_, &db::Store::UpdatePai, caller, "pai.activate", request, *pai);
+  auto act = MakeAct(caller, "pai.activate", request, *pai);
+  if (!act.ok()) return act.status();
+  if (guard != nullptr && pai->state == db::PaiState::kActive) {
+    return RefuseField(Reason::PAI_CONFLICT, "name", pai->name, "is active already");
+  }
+  const lot::Guard& asked = guard != nullptr ? *guard : options_.guard;
+  if (pai->state == db::PaiState::kPending && asked) {
+    ASSAY_RETURN_IF_ERROR(asked(caller, request, ActivationEffect(*pai), *act));
+  }
+  pai->state = db::PaiState::kActive;
+  return ToProto(store_->UpdatePai(*act, *pai));
 }
 
 absl::StatusOr<v1::Pai> Authority::RetirePai(const access::Caller& caller,

@@ -9,26 +9,31 @@
 
 #include "absl/status/statusor.h"
 #include "assay/v1/authority.pb.h"
+#include "assay/v1/pai_key.pb.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "ceremony/labels.h"
 #include "db/store.h"
 #include "hsm/token.h"
 #include "server/access/caller.h"
+#include "server/lot/guard.h"
 
 namespace assay::authority {
 
 // Labels in the token: what PrepareSandbox makes, and the configuration's defaults.
-inline constexpr std::string_view kSandboxPaaKey = "assay-sandbox-paa";
-inline constexpr std::string_view kSandboxCdKey = "assay-sandbox-cd";
-inline constexpr std::string_view kImageKey = "assay-image";
-inline constexpr std::string_view kWrappingKey = "assay-wrapping";
-inline constexpr std::string_view kLedgerKey = "assay-ledger";
-// A PAI's key bears this and the PAI's name.
-inline constexpr std::string_view kPaiKeyPrefix = "assay-pai-";
+using ceremony::kImageKey;
+using ceremony::kLedgerKey;
+using ceremony::kPaiKeyPrefix;
+using ceremony::kSandboxCdKey;
+using ceremony::kSandboxPaaKey;
+using ceremony::kWrappingKey;
 
 struct AuthorityOptions {
   bool production = false;
   std::vector<Bytes> trusted_paas;  // DER: the trust list InstallPai asks
+  lot::Guard guard;                 // of activating
+  // Labels of keys that serve other purposes, and so are no PAI's; besides the sandbox's below.
+  std::vector<std::string> other_keys;
   // Sandbox only, empty in production:
   std::string sandbox_paa_key;    // label in the token
   Bytes sandbox_paa_certificate;  // DER
@@ -51,6 +56,10 @@ class Authority {
   // the name is taken.
   absl::StatusOr<v1::Pai> CreatePai(const access::Caller& caller,
                                     const v1::CreatePaiRequest& request);
+  // A PAI of a key that is in the token already: of a ceremony, or in a sandbox brought in from a
+  // file.
+  absl::StatusOr<v1::Pai> AdoptPai(const access::Caller& caller,
+                                   const v1::AdoptPaiRequest& request);
   // Certificate and PAA as DER or PEM. Refuses, naming certificate or paa_certificate: another key
   // than the token's, PAI_INVALID (profile 1.3 of the Matter attestation PKI, vendor and product,
   // dates, chain), PAA_UNTRUSTED, and in production TEST_CREDENTIAL.
@@ -60,9 +69,11 @@ class Authority {
   absl::StatusOr<v1::Pai> SignSandboxPai(const access::Caller& caller,
                                          const v1::SignSandboxPaiRequest& request);
   // Checks the certificate and the key in the token once more, by a real signature. PAI_NOT_ACTIVE
-  // without a certificate and for a retired PAI.
+  // without a certificate and for a retired PAI. Asks `guard`, or else the options', unless the PAI
+  // is active already.
   absl::StatusOr<v1::Pai> ActivatePai(const access::Caller& caller,
-                                      const v1::ActivatePaiRequest& request);
+                                      const v1::ActivatePaiRequest& request,
+                                      const lot::Guard* guard = nullptr);
   // For ever: a retired PAI signs revocation lists only.
   absl::StatusOr<v1::Pai> RetirePai(const access::Caller& caller,
                                     const v1::RetirePaiRequest& request);
@@ -77,6 +88,9 @@ class Authority {
  private:
   absl::Status CheckPai(const db::Pai& pai, ByteView certificate, ByteView paa_certificate) const;
   absl::StatusOr<hsm::KeyDescription> FindOrMakeKey(const std::string& label);
+  absl::Status CheckPaiKey(const hsm::KeyDescription& key) const;
+  absl::Status CheckKeyFree(const std::string& name, const std::string& label) const;
+  absl::StatusOr<db::Pai> AdoptedPai(const v1::AdoptPaiRequest& request);
   absl::StatusOr<Bytes> SignPaiBySandboxPaa(const db::Pai& pai);
 
   std::shared_ptr<db::Store> store_;
@@ -88,16 +102,22 @@ class Authority {
 };
 
 // The keys and certificates a sandbox needs, made where they are missing: sandbox PAA, CD signer,
-// image key (self-signed certificate each), wrapping key and ledger key, under the labels above.
+// image key (self-signed certificate each), wrapping key and ledger key, under `labels`.
 // `existing` holds the DER certificates there are, empty where there is none; one that belongs to
-// another key than the token's is FIELDS_CONTRADICT, and nothing is replaced. Running it again
-// changes nothing.
+// another key than the token's, or to none, is FIELDS_CONTRADICT, and nothing is replaced or made.
+// Running it again changes nothing.
+struct SandboxLabels {
+  std::string paa{kSandboxPaaKey}, cd{kSandboxCdKey}, image{kImageKey}, wrapping{kWrappingKey},
+      ledger{kLedgerKey};
+};
 struct SandboxKeys {
   Bytes paa_certificate;
   Bytes cd_certificate;
   Bytes image_certificate;
+  std::vector<std::string> made;  // labels of the keys that were not there
 };
 absl::StatusOr<SandboxKeys> PrepareSandbox(hsm::Token& token, Random& random, const Clock& clock,
-                                           const SandboxKeys& existing);
+                                           const SandboxKeys& existing,
+                                           const SandboxLabels& labels = {});
 
 }  // namespace assay::authority

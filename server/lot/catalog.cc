@@ -233,12 +233,20 @@ absl::StatusOr<v1::ListProductsResponse> Catalog::ListProducts(
   return response;
 }
 
-absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLotRequest& request) {
+absl::Status Catalog::Ask(const Guard* guard, const Caller& caller,
+                          const google::protobuf::Message& request, const GuardedEffect& effect,
+                          db::Act& act) const {
+  const Guard& asked = guard != nullptr ? *guard : options_.guard;
+  return asked ? asked(caller, request, effect, act) : absl::OkStatus();
+}
+
+absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLotRequest& request,
+                                         const Guard* guard) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
   ASSAY_RETURN_IF_ERROR(CheckName("factory", request.factory()));
   ASSAY_RETURN_IF_ERROR(caller.CheckLot(request.factory(), request.name()));
-  const auto act = MakeAct(caller, "lot.open", request.name(), request);
+  auto act = MakeAct(caller, "lot.open", request.name(), request);
   if (!act.ok()) return act.status();
   const auto done = store_->WasDone(*act);
   if (!done.ok()) return done.status();
@@ -260,6 +268,7 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   // Signers and PAIs may have changed since the product was registered.
   ASSAY_RETURN_IF_ERROR(CheckProductSpec(spec, options_.production));
   ASSAY_RETURN_IF_ERROR(CheckDeclaration(spec));
+  std::string signer = "no DACs of ours";
   if (const auto attestation = spec.dac().attestation();
       attestation == v1::ATTESTATION_SERVER_KEY || attestation == v1::ATTESTATION_CSR) {
     std::optional<matter::CertificationDeclaration> cd;
@@ -276,6 +285,22 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
         clock_.Now(), absl::ZeroDuration(), pai->certificate, pai->paa ? &*pai->paa : nullptr);
     if (!start.ok()) return start.status();
     ASSAY_RETURN_IF_ERROR(CheckValidFrom(spec.dac(), *pai, clock_.Now()));
+    signer = absl::StrCat("DACs by PAI ", pai->name);
+  }
+  // A lot that is there is answered or refused by the store, without an effect.
+  const bool there = store_->FindLot(request.name()).ok();
+  if (there && guard != nullptr) {
+    return RefuseField(Reason::LOT_CONFLICT, "lot", request.name(), "exists already");
+  }
+  if (!there) {
+    const GuardedEffect effect{
+        absl::StrFormat("open lot %s for factory %s: %d identities of product %s, revision %d "
+                        "(VID 0x%04X, PID 0x%04X), %s, sealed images kept for %d hours",
+                        request.name(), request.factory(), *count, product->name,
+                        product->revision, product->vendor_id, product->product_id, signer,
+                        std::chrono::ceil<std::chrono::hours>(*retention).count()),
+        request.factory()};
+    ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));
   }
   db::Lot lot;
   lot.name = request.name();
@@ -296,15 +321,34 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   return ToProto(*opened);
 }
 
-absl::StatusOr<v1::Lot> Catalog::RaiseLot(const Caller& caller,
-                                          const v1::RaiseLotRequest& request) {
+absl::StatusOr<v1::Lot> Catalog::RaiseLot(const Caller& caller, const v1::RaiseLotRequest& request,
+                                          const Guard* guard) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
   ASSAY_RETURN_IF_ERROR(CheckName("name", request.name()));
-  const auto act = MakeAct(caller, "lot.raise", request.name(), request);
+  auto act = MakeAct(caller, "lot.raise", request.name(), request);
   if (!act.ok()) return act.status();
   const auto count = CheckCount(request.count());
   if (!count.ok()) return count.status();
-  ASSAY_RETURN_IF_ERROR(FindGranted(*store_, caller, request.name()).status());
+  const auto before = FindGranted(*store_, caller, request.name());
+  if (!before.ok()) return before.status();
+  const bool can = before->state == db::LotState::kOpen && *count > before->count;
+  if (guard != nullptr) {
+    if (before->state != db::LotState::kOpen) {
+      return RefuseField(Reason::LOT_NOT_OPEN, "lot", before->name, "the lot is closed");
+    }
+    if (!can) {
+      return RefuseField(Reason::FIELD_OUT_OF_RANGE, "count", absl::StrCat(*count),
+                         absl::StrCat("a lot is only raised; its count is ", before->count));
+    }
+  }
+  // What cannot be is refused by the store, without an effect; nobody need be asked.
+  if (can) {
+    const GuardedEffect effect{
+        absl::StrCat("raise lot ", before->name, " (product ", before->product, ", factory ",
+                     before->factory, ") from ", before->count, " to ", *count, " identities"),
+        before->factory};
+    ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));
+  }
   const auto lot = store_->RaiseLot(*act, request.name(), *count);
   if (!lot.ok()) return lot.status();
   return ToProto(*lot);

@@ -12,6 +12,7 @@
 #include "hsm/token.h"
 #include "matter/certification_declaration.h"
 #include "server/access/caller.h"
+#include "server/lot/guard.h"
 
 namespace assay::lot {
 
@@ -19,9 +20,11 @@ struct CatalogOptions {
   bool production = false;
   std::string wrapping_key = "assay-wrapping";  // label in the token
   matter::CdSignerSet cd_signers;
+  Guard guard;  // of opening and raising lots
 };
 
-// Thread-safe; calls block on the store and the token.
+// Thread-safe; calls block on the store and the token. A guarded act asks the `guard` it is given,
+// or else the options'; what is so already asks nobody.
 class Catalog {
  public:
   Catalog(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token, Random& random,
@@ -33,9 +36,11 @@ class Catalog {
                                          const v1::GetProductRequest& request);
   absl::StatusOr<v1::ListProductsResponse> ListProducts(const access::Caller& caller,
                                                         const v1::ListProductsRequest& request);
-  absl::StatusOr<v1::Lot> OpenLot(const access::Caller& caller, const v1::OpenLotRequest& request);
+  absl::StatusOr<v1::Lot> OpenLot(const access::Caller& caller, const v1::OpenLotRequest& request,
+                                  const Guard* guard = nullptr);
   absl::StatusOr<v1::Lot> RaiseLot(const access::Caller& caller,
-                                   const v1::RaiseLotRequest& request);
+                                   const v1::RaiseLotRequest& request,
+                                   const Guard* guard = nullptr);
   absl::StatusOr<v1::Lot> CloseLot(const access::Caller& caller,
                                    const v1::CloseLotRequest& request);
   absl::StatusOr<v1::Lot> GetLot(const access::Caller& caller, const v1::GetLotRequest& request);
@@ -45,6 +50,9 @@ class Catalog {
  private:
   // The declaration against its signers, the product and the PAI that would sign.
   absl::Status CheckDeclaration(const v1::ProductSpec& spec);
+  absl::Status Ask(const Guard* guard, const access::Caller& caller,
+                   const google::protobuf::Message& request, const GuardedEffect& effect,
+                   db::Act& act) const;
   absl::StatusOr<v1::Product> FoundProduct(const std::string& name);
 
   std::shared_ptr<db::Store> store_;

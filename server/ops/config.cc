@@ -6,6 +6,9 @@
 #include <regex>
 #include <thread>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/refusal.h"
@@ -25,19 +28,31 @@ bool HoldsPassword(const std::string& dsn) {
   return std::regex_search(dsn, forms);
 }
 
+// Empty where `text` is host:port (0: any free one).
+std::string AddressProblem(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return "must be host:port";
+  int port = 0;
+  const std::string digits = text.substr(colon + 1);
+  const bool number = absl::c_all_of(digits, absl::ascii_isdigit);
+  if (!number || !absl::SimpleAtoi(digits, &port) || port > 65535) {
+    return absl::StrCat("the port must be a number of 0 to 65535 (got \"", digits, "\")");
+  }
+  return "";
+}
+
 // Reads one file's worth of sections; each Read... notes its problems and goes on.
 class ConfigFile {
  public:
-  ConfigFile(const std::string& path, ConfigUse use, absl::Time now, Problems& problems)
-      : path_(path), use_(use), now_(now), problems_(problems) {}
+  ConfigFile(const std::string& path, ConfigUse use, absl::Time now, const ConfigProbes& probes,
+             Problems& problems)
+      : path_(path), use_(use), now_(now), probes_(probes), problems_(problems) {}
 
   Config Read(const YAML::Node& document) {
     Section top(document, "", problems_);
     ReadMode(top);
     config_.listen = top.Text("listen");
-    if (!config_.listen.empty() && config_.listen.find(':') == std::string::npos) {
-      top.Complain("listen", "must be host:port");
-    }
+    if (!config_.listen.empty()) CheckAddress(top, config_.listen);
     ReadTlsSection(top.Sub("tls", true));
     ReadMetrics(top.Sub("metrics", false));
     ReadHsm(top.Sub("hsm", true));
@@ -46,6 +61,7 @@ class ConfigFile {
     ReadTrust(top.Sub("trust", false));
     ReadSandbox(top);
     ReadRevocation(top.Sub("revocation", false));
+    ReadApproval(top.Sub("approval", false));
     ReadLimits(top.Sub("limits", false));
     ReadLog(top.Sub("log", false));
     top.Finish();
@@ -54,6 +70,12 @@ class ConfigFile {
 
  private:
   bool Serving() const { return use_ == ConfigUse::kServe; }
+
+  static void CheckAddress(Section& section, const std::string& address) {
+    if (const std::string problem = AddressProblem(address); !problem.empty()) {
+      section.Complain("listen", problem);
+    }
+  }
 
   void ReadMode(Section& top) {
     const std::string mode = top.Text("mode");
@@ -81,9 +103,7 @@ class ConfigFile {
 
   void ReadMetrics(Section section) {
     config_.metrics_listen = section.Text("listen", config_.metrics_listen);
-    if (config_.metrics_listen != "off" && config_.metrics_listen.find(':') == std::string::npos) {
-      section.Complain("listen", "must be host:port, or off");
-    }
+    if (config_.metrics_listen != "off") CheckAddress(section, config_.metrics_listen);
     section.Finish();
   }
 
@@ -99,9 +119,7 @@ class ConfigFile {
       section.Complain("base_url", "must leave room in the ledger's 256 bytes: 180 at most");
     }
     revocation.listen = section.Text("listen", revocation.listen);
-    if (revocation.listen != "off" && revocation.listen.find(':') == std::string::npos) {
-      section.Complain("listen", "must be host:port, or off");
-    }
+    if (revocation.listen != "off") CheckAddress(section, revocation.listen);
     revocation.next_update_days =
         static_cast<int>(section.Integer("next_update_days", revocation.next_update_days, 1, 90));
     section.Finish();
@@ -141,22 +159,40 @@ class ConfigFile {
     return ToBytes(certificate->der());
   }
 
+  TokenPlace ReadTokenPlace(Section& section, bool needed) {
+    TokenPlace place;
+    place.module = section.Text("module");
+    if (place.module.find('/') != std::string::npos) place.module = Beside(path_, place.module);
+    std::error_code unreachable;
+    if (needed && place.module.find('/') != std::string::npos &&
+        !std::filesystem::exists(place.module, unreachable)) {
+      section.Complain("module", absl::StrCat("the file cannot be read: ", place.module));
+    } else if (needed && !place.module.empty() && probes_.module) {
+      const absl::Status module = probes_.module(place.module);
+      if (!module.ok()) section.Complain("module", std::string(module.message()));
+    }
+    place.token_label = section.Text("token_label", "");
+    place.token_serial = section.Text("token_serial", "");
+    if (place.token_label.empty() && place.token_serial.empty()) {
+      section.Complain("token_label", "is missing; give it or token_serial");
+    }
+    ReadSecretSource(section, "pin", true, needed, place.pin_file, place.pin_env);
+    return place;
+  }
+
   void ReadHsm(Section section) {
     HsmConfig& hsm = config_.hsm;
     const bool needed = use_ != ConfigUse::kMigrate;
-    hsm.module = section.Text("module");
-    if (hsm.module.find('/') != std::string::npos) hsm.module = Beside(path_, hsm.module);
-    std::error_code unreachable;
-    if (needed && hsm.module.find('/') != std::string::npos &&
-        !std::filesystem::exists(hsm.module, unreachable)) {
-      section.Complain("module", absl::StrCat("the file cannot be read: ", hsm.module));
+    TokenPlace place = ReadTokenPlace(section, needed);
+    hsm.module = std::move(place.module);
+    hsm.token_label = std::move(place.token_label);
+    hsm.token_serial = std::move(place.token_serial);
+    hsm.pin_file = std::move(place.pin_file);
+    hsm.pin_env = std::move(place.pin_env);
+    for (Section& further : section.List("failover")) {
+      hsm.failover.push_back(ReadTokenPlace(further, needed));
+      further.Finish();
     }
-    hsm.token_label = section.Text("token_label", "");
-    hsm.token_serial = section.Text("token_serial", "");
-    if (hsm.token_label.empty() && hsm.token_serial.empty()) {
-      section.Complain("token_label", "is missing; give it or token_serial");
-    }
-    ReadSecretSource(section, "pin", true, needed, hsm.pin_file, hsm.pin_env);
     hsm.signer_threads =
         static_cast<int>(section.Integer("signer_threads", hsm.signer_threads, 1, 256));
     hsm.sessions = static_cast<int>(section.Integer("sessions", hsm.sessions, 1, 1024));
@@ -176,6 +212,9 @@ class ConfigFile {
     database.dsn = section.Text("dsn");
     if (HoldsPassword(database.dsn)) {
       section.Complain("dsn", "must not hold a password; use password_file or password_env");
+    } else if (!database.dsn.empty() && probes_.dsn) {
+      const absl::Status dsn = probes_.dsn(database.dsn);
+      if (!dsn.ok()) section.Complain("dsn", std::string(dsn.message()));
     }
     ReadSecretSource(section, "password", false, use_ != ConfigUse::kSandbox,
                      database.password_file, database.password_env);
@@ -280,6 +319,20 @@ class ConfigFile {
     section.Finish();
   }
 
+  void ReadApproval(Section section) {
+    ApprovalConfig& approval = config_.approval;
+    const std::string required = section.Text("required", config_.production ? "true" : "false");
+    approval.required = required == "true";
+    if (required != "true" && required != "false") {
+      section.Complain("required", "must be true or false");
+    } else if (config_.production && !approval.required) {
+      section.Complain("required", "cannot be false in production");
+    }
+    approval.lifetime =
+        section.Duration("lifetime", approval.lifetime, seconds(60), hours(24 * 30));
+    section.Finish();
+  }
+
   void ReadLimits(Section section) {
     LimitsConfig& limits = config_.limits;
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -324,6 +377,7 @@ class ConfigFile {
   const std::string path_;
   const ConfigUse use_;
   const absl::Time now_;
+  const ConfigProbes& probes_;
   Problems& problems_;
   Config config_;
 };
@@ -350,11 +404,12 @@ std::string FixedParts(const YAML::Node& document) {
 
 }  // namespace
 
-absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::Time now) {
+absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::Time now,
+                                  const ConfigProbes& probes) {
   Problems problems;
   try {
     const YAML::Node document = YAML::LoadFile(path);
-    Config config = ConfigFile(path, use, now, problems).Read(document);
+    Config config = ConfigFile(path, use, now, probes, problems).Read(document);
     if (document.IsMap()) config.fixed_parts = FixedParts(document);
     if (problems.empty()) return config;
   } catch (const YAML::BadFile&) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,18 @@
 
 namespace assay::ops {
 
+// A token and how to open it.
+struct TokenPlace {
+  std::string module;
+  std::string token_label, token_serial;  // at least one
+  std::string pin_file, pin_env;          // exactly one
+};
+
 struct HsmConfig {
   std::string module;
   std::string token_label, token_serial;  // at least one
   std::string pin_file, pin_env;          // exactly one
+  std::vector<TokenPlace> failover;       // further tokens with the same keys, in order
   int signer_threads = 1;
   int sessions = 16;
   std::string image_key = "assay-image";
@@ -58,6 +67,12 @@ struct RevocationConfig {
   int next_update_days = 7;    // signed anew after half of it
 };
 
+// Acts that need a second person.
+struct ApprovalConfig {
+  bool required = false;
+  std::chrono::milliseconds lifetime{std::chrono::hours(24)};  // of a proposal
+};
+
 struct LimitsConfig {
   int max_in_flight = 1024;
   int crypto_threads = 2;
@@ -84,6 +99,7 @@ struct Config {
   TrustConfig trust;
   SandboxConfig sandbox;  // used in sandbox mode only
   RevocationConfig revocation;
+  ApprovalConfig approval;
   LimitsConfig limits;
   LogLevel log_level = LogLevel::kInfo;
   // The parts that only a restart changes, as text, for Reload to compare.
@@ -97,10 +113,18 @@ enum class ConfigUse {
   kMigrate,  // the database
 };
 
+// What only the leaves know, asked of a value that is otherwise good; the answer's message is the
+// problem. Absent ones are not asked.
+struct ConfigProbes {
+  std::function<absl::Status(const std::string& path)> module;
+  std::function<absl::Status(const std::string& dsn)> dsn;
+};
+
 // Every problem at once, one a line, each beginning with the key's path ("tls.key: ...");
 // FIELD_MALFORMED. File names are relative to the folder of the configuration file. `now` judges
 // certificates' dates.
-absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::Time now);
+absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::Time now,
+                                  const ConfigProbes& probes = {});
 
 // A PIN or password out of a file only its owner (and group, reading) may touch, or out of the
 // environment.

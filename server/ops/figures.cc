@@ -34,7 +34,8 @@ FigureFamily PaiFigures(const std::vector<db::Pai>& pais) {
   FigureFamily family{"assay_pai_not_after_seconds",
                       "When an active PAI's certificate ends, as Unix time",
                       FigureType::kGauge,
-                      {}};
+                      {},
+                      {"pai"}};
   for (const db::Pai& pai : pais) {
     if (pai.state != db::PaiState::kActive) continue;
     const auto certificate = matter::Certificate::Parse(pai.certificate);
@@ -64,6 +65,11 @@ std::vector<FigureFamily> HsmFigures(const hsm::SignerPoolCounters& counters) {
       Gauge("assay_hsm_breaker_open", "1 while the HSM is given a rest after failures",
             counters.breaker_open ? 1 : 0),
   };
+}
+
+std::vector<FigureFamily> FailoverFigures(size_t serving) {
+  return {Gauge("assay_hsm_serving_token", "Which token signs; 0 is the first of the configuration",
+                static_cast<double>(serving))};
 }
 
 std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters) {
@@ -125,6 +131,29 @@ std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state) {
             {{{"certificate", "client_ca"}}, UnixSeconds(state.client_ca_not_after)}}}};
 }
 
+std::vector<FigureFamily> CrlFigures(std::optional<absl::Duration> left) {
+  if (!left) return {};
+  return {Gauge("assay_crl_seconds_left",
+                "Until the first revocation list ends; lists are signed anew long before.",
+                absl::ToDoubleSeconds(*left))};
+}
+
+std::vector<FigureFamily> LeaseFigures(std::chrono::milliseconds left) {
+  const double seconds = std::chrono::duration<double>(left).count();
+  return {Gauge("assay_lease_seconds_left",
+                "Until this replica's lease runs out; renewed at least three times before", seconds),
+          Gauge("assay_fenced",
+                "1 where the lease has run out: others may void what this replica began",
+                seconds > 0 ? 0 : 1)};
+}
+
+std::vector<FigureFamily> StockFigures(std::vector<db::Lot> open,
+                                       const std::vector<db::Pai>& pais) {
+  FigureFamily lots_open =
+      Gauge("assay_lots_open", "Lots that are open", static_cast<double>(open.size()));
+  return {std::move(lots_open), LotFigures(std::move(open)), PaiFigures(pais)};
+}
+
 absl::Status StockTaking::Take() {
   std::vector<db::Lot> open;
   std::string after;
@@ -143,10 +172,7 @@ absl::Status StockTaking::Take() {
   }
   const auto pais = store_->ListPais();
   if (!pais.ok()) return pais.status();
-  FigureFamily lots_open =
-      Gauge("assay_lots_open", "Lots that are open", static_cast<double>(open.size()));
-  std::vector<FigureFamily> figures{std::move(lots_open), LotFigures(std::move(open)),
-                                    PaiFigures(*pais)};
+  std::vector<FigureFamily> figures = StockFigures(std::move(open), *pais);
   const std::lock_guard lock(mutex_);
   figures_ = std::move(figures);
   return absl::OkStatus();

@@ -1,8 +1,10 @@
 // Figures of the parts, as Metrics asks for them at each scrape.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -17,6 +19,8 @@
 namespace assay::ops {
 
 std::vector<FigureFamily> HsmFigures(const hsm::SignerPoolCounters& counters);
+// `serving`: which of several tokens signs; 0 is the first.
+std::vector<FigureFamily> FailoverFigures(size_t serving);
 std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters);
 std::vector<FigureFamily> PipelineFigures(const issue::PipelineCounters& counters);
 std::vector<FigureFamily> HealthFigures(const Health& health);
@@ -24,6 +28,13 @@ std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state);
 // Beside the time of the scrape this tells how far this replica's clock is off.
 std::vector<FigureFamily> ClockFigures(const Clock& clock);
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state);
+
+// Until the first revocation list ends; nothing where there is none.
+std::vector<FigureFamily> CrlFigures(std::optional<absl::Duration> left);
+// `left` of this replica's lease, by its own steady clock; what it began may be voided by others
+// from zero on.
+std::vector<FigureFamily> LeaseFigures(std::chrono::milliseconds left);
+std::vector<FigureFamily> StockFigures(std::vector<db::Lot> open, const std::vector<db::Pai>& pais);
 
 // Lots and PAIs, read from the store now and then, kept for the scrapes between. Thread-safe.
 class StockTaking {

@@ -64,7 +64,7 @@ Metrics::Metrics(const std::string& version) {
                        .Register(registry_);
   hsm_faults_ = &prometheus::BuildCounter()
                      .Name("assay_hsm_faults_total")
-                     .Help("Faults the PKCS#11 module reported, by Cryptoki call and return value")
+                     .Help("Faults of the HSM, by class, Cryptoki call and CKR name")
                      .Register(registry_);
   prometheus::BuildGauge()
       .Name("assay_build_info")
@@ -108,8 +108,13 @@ void Metrics::CallEnded(std::string_view method, std::string_view outcome,
   histogram->Observe(Seconds(took));
 }
 
-void Metrics::CountHsmFault(std::string_view call, std::string_view ckr) {
-  hsm_faults_->Add({{"call", std::string(call)}, {"ckr", std::string(ckr)}}).Increment();
+void Metrics::CountHsmFault(std::string_view fault_class, std::string_view call,
+                            std::string_view ckr) {
+  hsm_faults_
+      ->Add({{"class", std::string(fault_class)},
+             {"call", std::string(call)},
+             {"ckr", std::string(ckr)}})
+      .Increment();
 }
 
 void Metrics::AddSource(std::function<std::vector<FigureFamily>()> ask) {

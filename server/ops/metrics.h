@@ -32,6 +32,7 @@ struct FigureFamily {
   std::string name, sentence;
   FigureType type = FigureType::kGauge;
   std::vector<Figure> figures;
+  std::vector<std::string> label_names = {};  // for the list of figures, where there may be none
 };
 
 // Thread-safe.
@@ -45,13 +46,15 @@ class Metrics final : public issue::Observer, public rpc::CallObserver {
   void CallEnded(std::string_view method, std::string_view outcome,
                  std::chrono::nanoseconds took) override;
 
-  void CountHsmFault(std::string_view call, std::string_view ckr);
+  void CountHsmFault(std::string_view fault_class, std::string_view call, std::string_view ckr);
 
   // `ask` is called at each scrape and must not block; it may be added to at any time, and must
   // stay valid until Forget.
   void AddSource(std::function<std::vector<FigureFamily>()> ask);
   void ForgetSources();
 
+  // What is counted here, without the sources.
+  std::vector<prometheus::MetricFamily> Families() const { return registry_.Collect(); }
   // Prometheus text format 0.0.4.
   std::string Text() const;
 

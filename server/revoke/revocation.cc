@@ -1,18 +1,20 @@
 #include "server/revoke/revocation.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/refusal.h"
+#include "server/access/unit.h"
 #include "server/lot/act.h"
 #include "server/revoke/crl_texts.h"
 
 namespace assay::revoke {
 namespace {
 
-constexpr std::chrono::hours kProposalLasts{24};
 constexpr int kSweepRows = 1000;  // in one transaction
 
 google::protobuf::Timestamp Stamp(absl::Time time) {
@@ -30,6 +32,14 @@ absl::Status CheckReason(v1::RevocationReason reason) {
                        "1 to 5 or 9 (RFC 5280 5.3.1)");
   }
   return absl::OkStatus();
+}
+
+// "reason key compromise".
+std::string ReasonWord(v1::RevocationReason reason) {
+  std::string word = v1::RevocationReason_Name(reason);
+  word.erase(0, std::string("REVOCATION_REASON_").size());
+  std::replace(word.begin(), word.end(), '_', ' ');
+  return absl::StrCat("reason ", absl::AsciiStrToLower(word));
 }
 
 // The act, told for the ledger with what it is about.
@@ -68,28 +78,20 @@ absl::Status MayRead(const access::Caller& caller) {
 
 }  // namespace
 
-SecondPerson AnotherOperator(std::shared_ptr<db::RevocationStore> revocations) {
-  return [revocations = std::move(revocations)](const access::Caller&,
-                                                const db::Act& act) -> absl::Status {
-    const auto second = revocations->FindSecond(act, kProposalLasts);
-    if (!second.ok()) return second.status();
-    if (*second) return absl::OkStatus();
-    return RefuseField(Reason::SECOND_PERSON_REQUIRED, "caller", act.actor,
-                       "another operator must ask for the same within a day");
-  };
-}
-
 Revocation::Revocation(std::shared_ptr<db::Store> store,
                        std::shared_ptr<db::RevocationStore> revocations, CrlPress& press,
-                       const Clock& clock, SecondPerson second_person)
+                       const Clock& clock, lot::Guard guard)
     : store_(std::move(store)),
       revocations_(std::move(revocations)),
       press_(press),
       clock_(clock),
-      second_person_(std::move(second_person)) {}
+      guard_(std::move(guard)) {}
 
-absl::Status Revocation::Allow(const access::Caller& caller, const db::Act& act) const {
-  return second_person_ ? second_person_(caller, act) : absl::OkStatus();
+absl::Status Revocation::Ask(const lot::Guard* guard, const access::Caller& caller,
+                             const google::protobuf::Message& request,
+                             const lot::GuardedEffect& effect, db::Act& act) const {
+  const lot::Guard& asked = guard != nullptr ? *guard : guard_;
+  return asked ? asked(caller, request, effect, act) : absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Revocation::Sweep(const std::string& lot) {
@@ -113,7 +115,7 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeDevice(
                        ? store_->FindDeviceByDacSerial(AsBytes(request.dac_serial()))
                        : store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
-  if (!caller.CheckLot(row->factory, row->lot).ok()) {
+  if (!access::CheckUnit(caller, *row).ok()) {
     return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
   }
   const auto act = ActOf(caller, db::kRevokeEntry, row->device_id, request,
@@ -136,12 +138,13 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeDevice(
 }
 
 absl::StatusOr<v1::RevokeResponse> Revocation::RevokeLot(const access::Caller& caller,
-                                                         const v1::RevokeLotRequest& request) {
+                                                         const v1::RevokeLotRequest& request,
+                                                         const lot::Guard* guard) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
   ASSAY_RETURN_IF_ERROR(lot::CheckName("name", request.name()));
   ASSAY_RETURN_IF_ERROR(CheckReason(request.reason()));
-  const auto act = ActOf(caller, "lot.revoke", request.name(), request,
-                         {{"lot", request.name()}, {"reason", static_cast<int>(request.reason())}});
+  auto act = ActOf(caller, "lot.revoke", request.name(), request,
+                   {{"lot", request.name()}, {"reason", static_cast<int>(request.reason())}});
   if (!act.ok()) return act.status();
   const auto lot = store_->FindLot(request.name());
   if (lot.ok()) {
@@ -150,7 +153,11 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeLot(const access::Caller& c
     ASSAY_RETURN_IF_ERROR(caller.CheckLot("", request.name()));
   }
   if (!lot.ok()) return lot.status();
-  ASSAY_RETURN_IF_ERROR(Allow(caller, *act));
+  const lot::GuardedEffect effect{
+      absl::StrCat("revoke lot ", lot->name, " (product ", lot->product, ", factory ", lot->factory,
+                   ") and every device of it for ever, ", ReasonWord(request.reason())),
+      lot->factory};
+  ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));
   const auto outcome = revocations_->RevokeLot(*act, request.name(), request.reason());
   if (!outcome.ok()) return outcome.status();
   v1::RevokeResponse response = ResponseOf(*outcome);
@@ -161,7 +168,8 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeLot(const access::Caller& c
 }
 
 absl::StatusOr<v1::RevokeResponse> Revocation::RevokePai(const access::Caller& caller,
-                                                         const v1::RevokePaiRequest& request) {
+                                                         const v1::RevokePaiRequest& request,
+                                                         const lot::Guard* guard) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
   ASSAY_RETURN_IF_ERROR(lot::CheckName("name", request.name()));
   ASSAY_RETURN_IF_ERROR(CheckReason(request.reason()));
@@ -177,13 +185,18 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokePai(const access::Caller& c
     return Refuse(Reason::INTERNAL, "the PAI's stored chain cannot be read");
   }
   const db::PaiEntry entry{pai->name, PaaIssuerName(*paa), ToBytes(certificate->serial())};
-  const auto act = ActOf(caller, "pai.revoke", pai->name, request,
-                         {{"pai", pai->name},
-                          {"serial", certificate->SerialText()},
-                          {"paa_key_id", ToUpperHex(paa->subject_key_id())},
-                          {"reason", static_cast<int>(request.reason())}});
+  auto act = ActOf(caller, "pai.revoke", pai->name, request,
+                   {{"pai", pai->name},
+                    {"serial", certificate->SerialText()},
+                    {"paa_key_id", ToUpperHex(paa->subject_key_id())},
+                    {"reason", static_cast<int>(request.reason())}});
   if (!act.ok()) return act.status();
-  ASSAY_RETURN_IF_ERROR(Allow(caller, *act));
+  const lot::GuardedEffect effect{
+      absl::StrCat("revoke PAI ", pai->name, ", certificate serial ", certificate->SerialText(),
+                   ", and with it every device it signed, for ever, ",
+                   ReasonWord(request.reason())),
+      ""};
+  ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));
   const auto outcome = revocations_->RevokePai(*act, entry, request.reason());
   if (!outcome.ok()) return outcome.status();
   v1::RevokeResponse response = ResponseOf(*outcome);

@@ -1,7 +1,6 @@
 // Revoking devices, lots and PAIs: what AuthorityService does about it, free of gRPC.
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -9,36 +8,33 @@
 #include "db/revocation_store.h"
 #include "db/store.h"
 #include "server/access/caller.h"
+#include "server/lot/guard.h"
 #include "server/revoke/crl_press.h"
 
 namespace assay::revoke {
 
-// Asked before a lot or a PAI is revoked; what it refuses does not happen. Empty: nobody is asked.
-using SecondPerson = std::function<absl::Status(const access::Caller&, const db::Act&)>;
-
-// Production's: another operator has asked for the same within a day, or SECOND_PERSON_REQUIRED,
-// and this asking waits for another's.
-SecondPerson AnotherOperator(std::shared_ptr<db::RevocationStore> revocations);
-
 // Revocation is an act in the store, for ever, and holds from that moment; the lists follow at once
 // where the HSM allows and otherwise at the next Round. A reason is required. Changes need the role
-// operator. Thread-safe; calls block on the store and the HSM.
+// operator. Thread-safe; calls block on the store and the HSM. Revoking a lot or a PAI asks the
+// `guard` it is given, or else the object's own.
 class Revocation {
  public:
   // `press` and `clock` must outlive the object.
   Revocation(std::shared_ptr<db::Store> store, std::shared_ptr<db::RevocationStore> revocations,
-             CrlPress& press, const Clock& clock, SecondPerson second_person = {});
+             CrlPress& press, const Clock& clock, lot::Guard guard = {});
 
   // DEVICE_UNKNOWN. The sealed identity is wiped; a confirmed or scrapped unit is revoked too.
   absl::StatusOr<v1::RevokeResponse> RevokeDevice(const access::Caller& caller,
                                                   const v1::RevokeDeviceRequest& request);
   // LOT_UNKNOWN. Closes the lot; units sealed by tickets that were under way are revoked as well.
   absl::StatusOr<v1::RevokeResponse> RevokeLot(const access::Caller& caller,
-                                               const v1::RevokeLotRequest& request);
+                                               const v1::RevokeLotRequest& request,
+                                               const lot::Guard* guard = nullptr);
   // PAI_UNKNOWN; PAI_NOT_ACTIVE for one that never had a certificate. Retires the PAI; its devices'
   // check answers 202 from then on.
   absl::StatusOr<v1::RevokeResponse> RevokePai(const access::Caller& caller,
-                                               const v1::RevokePaiRequest& request);
+                                               const v1::RevokePaiRequest& request,
+                                               const lot::Guard* guard = nullptr);
   absl::StatusOr<v1::CrlIssuer> DelegateCrl(const access::Caller& caller,
                                             const v1::DelegateCrlRequest& request);
 
@@ -55,7 +51,9 @@ class Revocation {
   absl::Status Round();
 
  private:
-  absl::Status Allow(const access::Caller& caller, const db::Act& act) const;
+  absl::Status Ask(const lot::Guard* guard, const access::Caller& caller,
+                   const google::protobuf::Message& request, const lot::GuardedEffect& effect,
+                   db::Act& act) const;
   absl::StatusOr<uint64_t> Sweep(const std::string& lot);
   absl::StatusOr<v1::CrlIssuer> Describe(const Issuer& issuer);
 
@@ -63,7 +61,7 @@ class Revocation {
   const std::shared_ptr<db::RevocationStore> revocations_;
   CrlPress& press_;
   const Clock& clock_;
-  const SecondPerson second_person_;
+  const lot::Guard guard_;
 };
 
 }  // namespace assay::revoke

@@ -39,21 +39,6 @@ uint64_t MemoryRevocationStore::RevokeRow(const db::ManifestRow& row, int reason
   return row.dac_serial.empty() ? 0 : AddEntry(row.pai, row.dac_serial, row.device_id, reason);
 }
 
-absl::StatusOr<std::optional<std::string>> MemoryRevocationStore::FindSecond(
-    const db::Act& act, std::chrono::seconds lifetime) {
-  const std::lock_guard lock(mutex_);
-  for (const auto& [proposed, at] : proposals_) {
-    if (proposed.kind == act.kind && proposed.subject == act.subject &&
-        proposed.digest == act.digest && proposed.actor != act.actor &&
-        at > clock_.Now() - absl::FromChrono(lifetime)) {
-      return proposed.actor;
-    }
-  }
-  proposals_.emplace_back(act, clock_.Now());
-  store_.AddLedgerEntry(std::string(db::kProposeEntry), db::ProposeEntry(act));
-  return std::nullopt;
-}
-
 absl::StatusOr<db::RevocationOutcome> MemoryRevocationStore::RevokeDevice(
     const db::Act& act, const std::string& device_id, int reason) {
   const std::lock_guard lock(mutex_);

@@ -18,8 +18,6 @@ class MemoryRevocationStore final : public db::RevocationStore {
  public:
   MemoryRevocationStore(MemoryStore& store, const Clock& clock) : store_(store), clock_(clock) {}
 
-  absl::StatusOr<std::optional<std::string>> FindSecond(const db::Act& act,
-                                                        std::chrono::seconds lifetime) override;
   absl::StatusOr<db::RevocationOutcome> RevokeDevice(const db::Act& act,
                                                      const std::string& device_id,
                                                      int reason) override;
@@ -61,7 +59,6 @@ class MemoryRevocationStore final : public db::RevocationStore {
   const Clock& clock_;
   std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, db::Act> acts_;
-  std::vector<std::pair<db::Act, absl::Time>> proposals_;
   std::map<std::string, Issuer> issuers_;
   std::map<std::string, RevokedLot> lots_;
   std::map<std::pair<std::string, uint32_t>, db::StoredCrl> crls_;

@@ -261,18 +261,6 @@ TEST_P(RevocationStoreTest, ADelegatedSignerIsKeptWithTheIssuer) {
   EXPECT_FALSE(revocations_->FindCrlState("another")->signer);
 }
 
-TEST_P(RevocationStoreTest, AGuardedActFindsWhoElseAskedForTheSame) {
-  db::Act ann = SampleAct("lot.revoke", "L1");
-  db::Act bob = ann;
-  bob.actor = "spiffe://assay.test/operator/bob";
-  EXPECT_FALSE(*revocations_->FindSecond(ann, std::chrono::hours(1)));
-  EXPECT_FALSE(*revocations_->FindSecond(ann, std::chrono::hours(1)));
-  EXPECT_FALSE(*revocations_->FindSecond(bob, std::chrono::seconds(0)));
-  EXPECT_EQ(*revocations_->FindSecond(bob, std::chrono::hours(1)), ann.actor);
-  bob.digest[0] ^= 1;
-  EXPECT_FALSE(*revocations_->FindSecond(bob, std::chrono::hours(1)));
-}
-
 TEST_P(RevocationStoreTest, AVerificationEndsOnceAndOnlyInItsTime) {
   const db::Verification begun = Begun("v1", std::chrono::hours(1));
   EXPECT_GT(begun.expires_at, absl::UnixEpoch());

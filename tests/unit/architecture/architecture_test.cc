@@ -26,7 +26,7 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
     return set;
   };
   static const std::set<std::string> below_rpc =
-      with(below_issue, {"server/authority", "server/issue", "server/revoke"});
+      with(below_issue, {"server/authority", "server/issue", "server/revoke", "server/approve"});
   static const std::map<std::string, std::set<std::string>> allowed = {
       {"base", {}},
       {"matter", {"base"}},
@@ -45,9 +45,12 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"server/authority", with(below_issue, {"ceremony"})},
       {"server/issue", below_issue},
       {"server/revoke", with(below_issue, {"server/authority"})},
+      {"server/approve", with(below_issue, {"server/authority", "server/revoke"})},
       {"server/rpc", below_rpc},
       {"server/ops", with(below_rpc, {"server/rpc"})},
       {"server/app", with(below_rpc, {"server/rpc", "server/ops", "hsm/pkcs11", "db/pg"})},
+      {"fsck",
+       {"base", "base/yaml", "matter", "image", "tlog", "proto", "hsm", "hsm/pkcs11", "db", "db/pg"}},
       {"client", {"base", "matter", "image", "tlog", "proto"}},
   };
   return allowed;
@@ -90,7 +93,7 @@ std::vector<Include> Includes() {
   std::vector<Include> includes;
   const fs::path root = ASSAY_SOURCE_DIR;
   for (const char* top :
-       {"base", "matter", "image", "tlog", "hsm", "ceremony", "db", "server", "client"}) {
+       {"base", "matter", "image", "tlog", "hsm", "ceremony", "db", "server", "client", "fsck"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / top)) {
       const std::string extension = entry.path().extension().string();
       if (extension != ".h" && extension != ".cc") continue;

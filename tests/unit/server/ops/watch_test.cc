@@ -80,7 +80,7 @@ TEST(MetricsTest, StepsAndOutcomesAreCounted) {
   metrics.Finished(absl::OkStatus(), false, std::chrono::milliseconds(9));
   metrics.Finished(Refuse(Reason::QUOTA_EXCEEDED, ""), false, std::chrono::milliseconds(1));
   metrics.CallEnded("assay.v1.IssuanceService/Issue", "OK", std::chrono::milliseconds(1));
-  metrics.CountHsmFault("C_Sign", "CKR_DEVICE_REMOVED");
+  metrics.CountHsmFault("device", "C_Sign", "CKR_DEVICE_REMOVED");
   metrics.AddSource([] { return PipelineFigures({.in_flight = 3, .crypto_queued = 1}); });
   metrics.AddSource([] { return HsmFigures({.signed_total = 5, .breaker_open = true}); });
   const std::string text = metrics.Text();
@@ -89,7 +89,7 @@ TEST(MetricsTest, StepsAndOutcomesAreCounted) {
         "assay_issue_total{reason=\"QUOTA_EXCEEDED\"} 1",
         "assay_issue_seconds_count{outcome=\"refused\"} 1",
         "assay_calls_total{method=\"assay.v1.IssuanceService/Issue\",reason=\"OK\"} 1",
-        "assay_hsm_faults_total{call=\"C_Sign\",ckr=\"CKR_DEVICE_REMOVED\"} 1",
+        "assay_hsm_faults_total{call=\"C_Sign\",ckr=\"CKR_DEVICE_REMOVED\",class=\"device\"} 1",
         "assay_issue_in_flight 3", "assay_hsm_breaker_open 1",
         "assay_hsm_signatures_total{outcome=\"signed\"} 5",
         "assay_build_info{version=\"1.2.3\"} 1"}) {

@@ -145,7 +145,8 @@ TEST(RevocationTest, ASecondPersonWhoRefusesStopsALotAndAPaiButNotADevice) {
   Office office;
   const Unit unit = office.Issue("t1");
   Revocation guarded(office.shop.store, office.revocations, *office.press, office.clock,
-                     [](const access::Caller&, const db::Act&) {
+                     [](const access::Caller&, const google::protobuf::Message&,
+                        const lot::GuardedEffect&, db::Act&) {
                        return Refuse(Reason::SECOND_PERSON_REQUIRED, "wait for another operator");
                      });
   v1::RevokeLotRequest lot;
@@ -161,31 +162,6 @@ TEST(RevocationTest, ASecondPersonWhoRefusesStopsALotAndAPaiButNotADevice) {
   EXPECT_REFUSED(guarded.RevokePai(office.shop.operator_caller, pai).status(),
                  SECOND_PERSON_REQUIRED);
   EXPECT_TRUE(office.Verify(unit).passed());
-}
-
-TEST(RevocationTest, InProductionASecondOperatorMustAskForTheSameWithinADay) {
-  Office office;
-  const Unit unit = office.Issue("t1");
-  Revocation guarded(office.shop.store, office.revocations, *office.press, office.clock,
-                     AnotherOperator(office.revocations));
-  access::Caller bob = office.shop.operator_caller;
-  bob.uri = "spiffe://assay.local/operator/bob";
-  const auto ask = [&](const access::Caller& caller, v1::RevocationReason reason) {
-    v1::RevokeLotRequest request;
-    request.set_request_id(office.shop.NextId());
-    request.set_name("L1");
-    request.set_reason(reason);
-    return guarded.RevokeLot(caller, request).status();
-  };
-  const access::Caller& ann = office.shop.operator_caller;
-  EXPECT_REFUSED(ask(ann, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
-  EXPECT_REFUSED(ask(ann, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
-  EXPECT_REFUSED(ask(bob, v1::REVOCATION_REASON_KEY_COMPROMISE), SECOND_PERSON_REQUIRED);
-  office.clock.ahead = absl::Hours(25);
-  EXPECT_REFUSED(ask(bob, v1::REVOCATION_REASON_SUPERSEDED), SECOND_PERSON_REQUIRED);
-  EXPECT_TRUE(office.Verify(unit).passed());
-  EXPECT_TRUE(ask(ann, v1::REVOCATION_REASON_SUPERSEDED).ok());
-  EXPECT_EQ(office.Verify(unit).result(), 302u);
 }
 
 TEST(RevocationTest, ALargeListIsDividedAndEachPartNamesItsUrl) {

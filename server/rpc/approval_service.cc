@@ -1,0 +1,55 @@
+#include "server/rpc/approval_service.h"
+
+#include "server/rpc/unary.h"
+
+namespace assay::rpc {
+
+ApprovalService::ApprovalService(const FrontDesk& desk, BlockingPool& pool,
+                                 approve::ApprovalDesk& approvals)
+    : desk_(desk), pool_(pool), approvals_(approvals) {}
+
+grpc::ServerUnaryReactor* ApprovalService::Propose(grpc::CallbackServerContext* context,
+                                                   const v1::ProposeRequest* request,
+                                                   v1::ProposeResponse* response) {
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.ApprovalService/Propose", "", response,
+      [this, request](const Call& call) { return approvals_.Propose(call.caller(), *request); });
+}
+
+grpc::ServerUnaryReactor* ApprovalService::GetProposal(grpc::CallbackServerContext* context,
+                                                       const v1::GetProposalRequest* request,
+                                                       v1::Proposal* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/GetProposal", "", response,
+                       [this, request](const Call& call) {
+                         return approvals_.GetProposal(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* ApprovalService::ListProposals(grpc::CallbackServerContext* context,
+                                                         const v1::ListProposalsRequest* request,
+                                                         v1::ListProposalsResponse* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/ListProposals", "",
+                       response, [this, request](const Call& call) {
+                         return approvals_.ListProposals(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* ApprovalService::ApproveProposal(
+    grpc::CallbackServerContext* context, const v1::ApproveProposalRequest* request,
+    v1::ApproveProposalResponse* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/ApproveProposal", "",
+                       response, [this, request](const Call& call) {
+                         return approvals_.ApproveProposal(call.caller(), *request);
+                       });
+}
+
+grpc::ServerUnaryReactor* ApprovalService::RejectProposal(grpc::CallbackServerContext* context,
+                                                          const v1::RejectProposalRequest* request,
+                                                          v1::Proposal* response) {
+  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/RejectProposal", "",
+                       response, [this, request](const Call& call) {
+                         return approvals_.RejectProposal(call.caller(), *request);
+                       });
+}
+
+}  // namespace assay::rpc
