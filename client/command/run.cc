@@ -4,11 +4,15 @@
 #include <cstdio>
 
 #include "client/command/parse.h"
+#include "client/command/sibling.h"
 #include "client/fault.h"
 
 namespace assay::client {
 
 int RunCommandLine(const std::vector<std::string>& arguments) {
+  if (!arguments.empty() && IsSibling(arguments.front())) {
+    return BecomeSibling(arguments.front(), {arguments.begin() + 1, arguments.end()});
+  }
   std::signal(SIGPIPE, SIG_IGN);
   const ParsedCommand parsed = ParseCommand(arguments);
   if (!parsed.action) {

@@ -1,0 +1,116 @@
+#include "hsm/vetted_token.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/refusal.h"
+
+namespace assay::hsm {
+
+VettedToken::VettedToken(std::shared_ptr<Token> inner, KeyOrigin origin)
+    : inner_(std::move(inner)), origin_(origin) {}
+
+absl::Status VettedToken::Judge(const std::string& label, const std::optional<PublicPoint>& point) {
+  const auto key = inner_->FindKey(label);
+  absl::Status verdict = key.status();
+  if (verdict.ok()) verdict = CheckKeyPolicy(*key, origin_);
+  if (verdict.ok() && point && key->public_point != point) {
+    verdict = RefuseField(Reason::HSM_KEY_UNFIT, "CKA_EC_POINT", "",
+                          "must be the key that was certified, for key '" + label + "'");
+  }
+  const std::lock_guard lock(mutex_);
+  if (verdict.ok() || HasReason(verdict, Reason::HSM_KEY_UNFIT)) {
+    verdicts_[label] = verdict;
+    return verdict;
+  }
+  if (HasReason(verdict, Reason::HSM_KEY_MISSING)) {
+    verdicts_.erase(label);
+    return verdict;
+  }
+  const auto before = verdicts_.find(label);
+  return before == verdicts_.end() ? verdict : before->second;
+}
+
+absl::Status VettedToken::CheckFit(std::string_view label) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = verdicts_.find(label);
+    if (known != verdicts_.end()) return known->second;
+  }
+  return Judge(std::string(label), std::nullopt);
+}
+
+void VettedToken::Forget(std::string_view label) {
+  const std::lock_guard lock(mutex_);
+  if (const auto known = verdicts_.find(label); known != verdicts_.end()) verdicts_.erase(known);
+}
+
+std::vector<VettedToken::Unfit> VettedToken::Vet(const std::vector<Expected>& keys) {
+  std::vector<Unfit> unfit;
+  for (const Expected& key : keys) {
+    absl::Status verdict = Judge(key.label, key.point);
+    if (HasReason(verdict, Reason::HSM_KEY_UNFIT)) unfit.push_back({key.label, std::move(verdict)});
+  }
+  return unfit;
+}
+
+std::vector<VettedToken::Unfit> VettedToken::UnfitKeys() const {
+  std::vector<Unfit> unfit;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [label, verdict] : verdicts_) {
+    if (!verdict.ok()) unfit.push_back({label, verdict});
+  }
+  return unfit;
+}
+
+absl::StatusOr<TokenDescription> VettedToken::Describe() { return inner_->Describe(); }
+
+absl::StatusOr<KeyDescription> VettedToken::GenerateKey(std::string_view label,
+                                                        KeyPurpose purpose) {
+  Forget(label);
+  return inner_->GenerateKey(label, purpose);
+}
+
+absl::StatusOr<KeyDescription> VettedToken::FindKey(std::string_view label) {
+  return inner_->FindKey(label);
+}
+
+absl::StatusOr<std::vector<KeyDescription>> VettedToken::ListKeys() { return inner_->ListKeys(); }
+
+absl::Status VettedToken::DestroyKey(std::string_view label) {
+  Forget(label);
+  return inner_->DestroyKey(label);
+}
+
+absl::StatusOr<KeyDescription> VettedToken::ImportSigningKey(std::string_view label,
+                                                             const SecretBytes& scalar) {
+  Forget(label);
+  return inner_->ImportSigningKey(label, scalar);
+}
+
+absl::StatusOr<RawSignature> VettedToken::Sign(std::string_view label, const Sha256Digest& digest) {
+  ASSAY_RETURN_IF_ERROR(CheckFit(label));
+  return inner_->Sign(label, digest);
+}
+
+absl::StatusOr<Bytes> VettedToken::Encrypt(std::string_view label, ByteView plaintext,
+                                           ByteView associated) {
+  ASSAY_RETURN_IF_ERROR(CheckFit(label));
+  return inner_->Encrypt(label, plaintext, associated);
+}
+
+// What was wrapped before a key drifted must still be opened: its bytes are here already, and
+// refusing would only lose them.
+absl::StatusOr<SecretBytes> VettedToken::Decrypt(std::string_view label, ByteView ciphertext,
+                                                 ByteView associated) {
+  return inner_->Decrypt(label, ciphertext, associated);
+}
+
+absl::Status VettedToken::FillRandom(std::span<uint8_t> out) { return inner_->FillRandom(out); }
+
+absl::Status VettedToken::CheckHealth(std::string_view label) {
+  ASSAY_RETURN_IF_ERROR(CheckFit(label));
+  return inner_->CheckHealth(label);
+}
+
+}  // namespace assay::hsm
