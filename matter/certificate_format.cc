@@ -57,7 +57,7 @@ class FormatCheck {
             "exactly one BasicConstraints, critical");
     const auto constraints = certificate_.basic_constraints();
     if (!constraints.ok() || !constraints->has_value()) {
-      Require(!certificate_.Find(kOidBasicConstraints), "basic_constraints", "it can be read");
+      Require(!certificate_.Find(kOidBasicConstraints), "basic_constraints", "must be readable");
       return;
     }
     const BasicConstraints& found = **constraints;
@@ -76,7 +76,7 @@ class FormatCheck {
     Require(OnceCritical(kOidKeyUsage), "key_usage", "exactly one KeyUsage, critical");
     const auto usage = certificate_.key_usage();
     if (!usage.ok() || !usage->has_value()) {
-      Require(!certificate_.Find(kOidKeyUsage), "key_usage", "it can be read");
+      Require(!certificate_.Find(kOidKeyUsage), "key_usage", "must be readable");
       return;
     }
     if (role_ == Role::kDac) {
@@ -120,23 +120,23 @@ Findings CheckChain(const Certificate* paa, const Certificate* pai, const Certif
   if (pai == nullptr) return findings;
 
   const absl::Time at = dac->validity().not_before;
-  require(pai->validity().Contains(at), "pai.validity", "the PAI is valid at the DAC's notBefore");
-  require(paa->validity().Contains(at), "paa.validity", "the PAA is valid at the DAC's notBefore");
-  require(dac->validity().Contains(at), "dac.validity", "notBefore does not lie after notAfter");
-  require(Same(dac->issuer(), pai->subject()), "dac.issuer", "it is the PAI's subject");
-  require(Same(pai->issuer(), paa->subject()), "pai.issuer", "it is the PAA's subject");
-  require(Same(paa->issuer(), paa->subject()), "paa.issuer", "it is the PAA's own subject");
+  require(pai->validity().Contains(at), "pai.validity", "must hold the DAC's notBefore");
+  require(paa->validity().Contains(at), "paa.validity", "must hold the DAC's notBefore");
+  require(dac->validity().Contains(at), "dac.validity", "must not end before it begins");
+  require(Same(dac->issuer(), pai->subject()), "dac.issuer", "must be the PAI's subject");
+  require(Same(pai->issuer(), paa->subject()), "pai.issuer", "must be the PAA's subject");
+  require(Same(paa->issuer(), paa->subject()), "paa.issuer", "must be the PAA's own subject");
   require(Same(dac->authority_key_id(), pai->subject_key_id()), "dac.authority_key_id",
-          "it is the PAI's subject key id");
+          "must be the PAI's subject key id");
   require(Same(pai->authority_key_id(), paa->subject_key_id()), "pai.authority_key_id",
-          "it is the PAA's subject key id");
+          "must be the PAA's subject key id");
   if (paa->Find(kOidAuthorityKeyId) != nullptr) {
     require(Same(paa->authority_key_id(), paa->subject_key_id()), "paa.authority_key_id",
-            "it is the PAA's own subject key id");
+            "must be the PAA's own subject key id");
   }
-  require(dac->IsSignedBy(*pai), "dac.signature", "the PAI's key signed the DAC");
-  require(pai->IsSignedBy(*paa), "pai.signature", "the PAA's key signed the PAI");
-  require(paa->IsSignedBy(*paa), "paa.signature", "the PAA's key signed the PAA");
+  require(dac->IsSignedBy(*pai), "dac.signature", "must be made by the PAI's key");
+  require(pai->IsSignedBy(*paa), "pai.signature", "must be made by the PAA's key");
+  require(paa->IsSignedBy(*paa), "paa.signature", "must be made by its own key");
   return findings;
 }
 

@@ -133,7 +133,7 @@ void MatchDacPair(const CertificationDeclaration& cd, const CdSubject& subject,
   if (subject.dac_vid != vendor || subject.pai_vid != vendor) {
     findings.push_back(Broken(
         AttestationResult::kCdInvalidVendorId, origin ? "cd.dac_origin_vendor_id" : "cd.vendor_id",
-        absl::StrCat("the DAC's and the PAI's vendor id is ", IdToText(vendor))));
+        absl::StrCat("must be the DAC's and the PAI's vendor id, and is ", IdToText(vendor))));
   }
   auto covers = [&](uint16_t pid) {
     return origin ? pid == *cd.dac_origin_product_id
@@ -141,14 +141,14 @@ void MatchDacPair(const CertificationDeclaration& cd, const CdSubject& subject,
   };
   const char* field = origin ? "cd.dac_origin_product_id" : "cd.product_ids";
   if (!covers(subject.dac_pid)) {
-    findings.push_back(Broken(
-        AttestationResult::kCdInvalidProductId, field,
-        absl::StrCat("the declaration covers the DAC's product id ", IdToText(subject.dac_pid))));
+    findings.push_back(
+        Broken(AttestationResult::kCdInvalidProductId, field,
+               absl::StrCat("must cover the DAC's product id ", IdToText(subject.dac_pid))));
   }
   if (subject.pai_pid.has_value() && !covers(*subject.pai_pid)) {
-    findings.push_back(Broken(
-        AttestationResult::kCdInvalidProductId, field,
-        absl::StrCat("the declaration covers the PAI's product id ", IdToText(*subject.pai_pid))));
+    findings.push_back(
+        Broken(AttestationResult::kCdInvalidProductId, field,
+               absl::StrCat("must cover the PAI's product id ", IdToText(*subject.pai_pid))));
   }
 }
 
@@ -224,19 +224,20 @@ Findings MatchCd(const CertificationDeclaration& cd, const CdSubject& subject) {
   if (cd.vendor_id != subject.basic_info_vid) {
     findings.push_back(
         Broken(AttestationResult::kCdInvalidVendorId, "cd.vendor_id",
-               absl::StrCat("it is the device's vendor id ", IdToText(subject.basic_info_vid))));
+               absl::StrCat("must be the device's vendor id ", IdToText(subject.basic_info_vid),
+                            ", and is ", IdToText(cd.vendor_id))));
   }
   if (std::ranges::find(cd.product_ids, subject.basic_info_pid) == cd.product_ids.end()) {
     findings.push_back(Broken(
         AttestationResult::kCdInvalidProductId, "cd.product_ids",
-        absl::StrCat("they hold the device's product id ", IdToText(subject.basic_info_pid))));
+        absl::StrCat("must hold the device's product id ", IdToText(subject.basic_info_pid))));
   }
   MatchDacPair(cd, subject, findings);
   if (cd.authorized_paas.has_value() &&
       (!subject.paa_key_id.has_value() ||
        std::ranges::find(*cd.authorized_paas, *subject.paa_key_id) == cd.authorized_paas->end())) {
     findings.push_back(Broken(AttestationResult::kCdInvalidPaa, "cd.authorized_paas",
-                              "they hold the subject key id of the chain's PAA"));
+                              "must hold the subject key id of the chain's PAA"));
   }
   return findings;
 }
@@ -246,7 +247,7 @@ Findings MatchCdRecord(const CertificationDeclaration& cd, const CdRecord& recor
   auto require = [&](bool holds, const char* field, const char* rule) {
     if (!holds) findings.push_back({AttestationResult::kCdInvalidFormat, field, rule, true});
   };
-  constexpr const char* kAsRecorded = "it is the product record's";
+  constexpr const char* kAsRecorded = "must be the product record's";
   require(!record.device_type_id.has_value() || cd.device_type_id == *record.device_type_id,
           "cd.device_type_id", kAsRecorded);
   require(!record.certificate_id.has_value() || cd.certificate_id == *record.certificate_id,
@@ -254,8 +255,8 @@ Findings MatchCdRecord(const CertificationDeclaration& cd, const CdRecord& recor
   require(!record.version_number.has_value() || cd.version_number == *record.version_number,
           "cd.version_number", kAsRecorded);
   if (record.security_fields_zero) {
-    require(cd.security_level == 0, "cd.security_level", "it is 0");
-    require(cd.security_information == 0, "cd.security_information", "it is 0");
+    require(cd.security_level == 0, "cd.security_level", "must be 0");
+    require(cd.security_information == 0, "cd.security_information", "must be 0");
   }
   return findings;
 }

@@ -56,7 +56,7 @@ Bytes EncodeIdp(const CrlFields& fields) {
 }
 
 absl::Status CheckFields(const CrlFields& fields) {
-  if (fields.next_update <= fields.this_update) return Malformed("it ends after it begins");
+  if (fields.next_update <= fields.this_update) return Malformed("nextUpdate must come after thisUpdate");
   if (fields.authority_key_id.size() != KeyId{}.size()) return Malformed("an AKID of 20 bytes");
   if (fields.crl_number.empty() || fields.crl_number.size() > kMaxNumberSize) {
     return Malformed("a number of 1 to 20 octets");
@@ -268,7 +268,7 @@ absl::StatusOr<Crl> ParseCrl(ByteView der) {
 absl::Status CheckCrlSigner(const Crl& crl, const Certificate& signer) {
   if (!Same(crl.fields.issuer, signer.subject())) return Malformed("issued by the signer's name");
   if (!Same(crl.fields.authority_key_id, signer.subject_key_id())) {
-    return Malformed("its AKID is the signer's subject key id");
+    return Malformed("the authority key id must be the signer's subject key id");
   }
   const auto usage = signer.key_usage();
   if (!usage.ok() || !usage->has_value() || !(**usage & kCrlSign)) {

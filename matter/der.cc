@@ -15,6 +15,36 @@ absl::Status Malformed(absl::string_view rule) {
   return RefuseField(Reason::FIELD_MALFORMED, "der", "", rule);
 }
 
+// As people call it; a number where it has no name here.
+std::string TagName(uint8_t tag) {
+  switch (tag) {
+    case 0x01:
+      return "a BOOLEAN";
+    case 0x02:
+      return "an INTEGER";
+    case 0x03:
+      return "a BIT STRING";
+    case 0x04:
+      return "an OCTET STRING";
+    case 0x06:
+      return "an OBJECT IDENTIFIER";
+    case 0x0C:
+      return "a UTF8String";
+    case 0x13:
+      return "a PrintableString";
+    case 0x17:
+      return "a UTCTime";
+    case 0x18:
+      return "a GeneralizedTime";
+    case 0x30:
+      return "a SEQUENCE";
+    case 0x31:
+      return "a SET";
+    default:
+      return absl::StrFormat("an element with tag 0x%02X", tag);
+  }
+}
+
 // Two decimal digits, or nothing.
 std::optional<int> TwoDigits(ByteView text, size_t at) {
   if (text[at] < '0' || text[at] > '9' || text[at + 1] < '0' || text[at + 1] > '9') {
@@ -81,9 +111,9 @@ absl::StatusOr<DerElement> DerReader::Next() {
 
 absl::StatusOr<ByteView> DerReader::Expect(uint8_t tag) {
   if (PeekTag() != tag) {
-    return Malformed(rest_.empty()
-                         ? absl::StrFormat("element %02X is missing", tag)
-                         : absl::StrFormat("element %02X stands for %02X", rest_[0], tag));
+    return Malformed(
+        rest_.empty() ? absl::StrCat(TagName(tag), " is missing")
+                      : absl::StrFormat("%s is where %s belongs", TagName(rest_[0]), TagName(tag)));
   }
   absl::StatusOr<DerElement> element = Next();
   if (!element.ok()) return element.status();

@@ -134,7 +134,7 @@ class DacLint {
 
   void CheckTimes(absl::Time not_before, absl::Time not_after) {
     const Validity& pai = context_.pai->validity();
-    Require(not_before < not_after, "dac.validity", "it ends after it begins");
+    Require(not_before < not_after, "dac.validity", "must end after it begins");
     Require(not_before <= context_.now, "dac.not_before", "not in the future",
             AttestationResult::kDacExpired);
     Require(not_before >= context_.now - context_.clock_skew - absl::Seconds(1) ||
@@ -351,7 +351,7 @@ absl::Status LintPai(const Certificate& pai, const Certificate& paa, ByteView hs
     return refuse("pai.subject_key_id", "SHA-1 of the public key");
   }
   if (!Same(pai.issuer(), paa.subject())) return refuse("pai.issuer", "the PAA's subject");
-  if (!Same(paa.issuer(), paa.subject())) return refuse("paa.issuer", "its own subject");
+  if (!Same(paa.issuer(), paa.subject())) return refuse("paa.issuer", "must be its own subject");
   if (!Same(pai.authority_key_id(), paa.subject_key_id())) {
     return refuse("pai.authority_key_id", "the PAA's subject key id");
   }
@@ -365,10 +365,10 @@ absl::Status LintPai(const Certificate& pai, const Certificate& paa, ByteView hs
     return refuse("pai.vid", "the PAA's vendor id");
   }
   if (!WasValidAtIssuance(pai, paa)) {
-    return refuse("pai.validity", "it begins while the PAA is valid");
+    return refuse("pai.validity", "must begin while the PAA is valid");
   }
   if (pai.validity().not_after <= pai.validity().not_before) {
-    return refuse("pai.validity", "it ends after it begins");
+    return refuse("pai.validity", "must end after it begins");
   }
   if (!paa.IsSignedBy(paa)) return refuse("paa.signature", "made by its own key");
   if (!pai.IsSignedBy(paa)) return refuse("pai.signature", "made by the PAA's key");

@@ -77,7 +77,7 @@ absl::Status CheckAuthority(const AuthorityRequest& request, Reason reason) {
     return RefuseField(reason, "serial", "", "positive, at most 20 octets");
   }
   if (request.validity.not_after <= request.validity.not_before) {
-    return RefuseField(reason, "validity", "", "it ends after it begins");
+    return RefuseField(reason, "validity", "", "must end after it begins");
   }
   return CheckP256Point(request.public_key).status();
 }
@@ -137,7 +137,7 @@ absl::StatusOr<Bytes> EncodePaiTbs(const AuthorityRequest& request, const Certif
                        "the PAA is bound to another vendor");
   }
   if (!paa.validity().Contains(request.validity.not_before)) {
-    return RefuseField(Reason::PAI_INVALID, "validity", "", "it begins while the PAA is valid");
+    return RefuseField(Reason::PAI_INVALID, "validity", "", "must begin while the PAA is valid");
   }
   const Bytes name = EncodeName(MatterName(request.common_name, request.vid, request.pid));
   return EncodeTbs({.serial = request.serial,
