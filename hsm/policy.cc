@@ -86,4 +86,29 @@ std::vector<PolicyRule> PolicyInWords(KeyPurpose purpose, KeyOrigin origin) {
   return rules;
 }
 
+std::string_view DriftedAttribute(const KeyDescription& first, const KeyDescription& now) {
+  if (now.purpose != first.purpose) return "CKA_CLASS";
+  if (now.public_point != first.public_point) return "CKA_EC_POINT";
+  const struct {
+    std::string_view attribute;
+    bool same;
+  } checks[] = {
+      {"CKA_ID", now.id == first.id},
+      {"CKA_SENSITIVE", now.sensitive == first.sensitive},
+      {"CKA_EXTRACTABLE", now.extractable == first.extractable},
+      {"CKA_NEVER_EXTRACTABLE", now.never_extractable == first.never_extractable},
+      {"CKA_LOCAL", now.local == first.local},
+      {"CKA_SIGN", now.sign == first.sign},
+      {"CKA_DECRYPT", now.decrypt == first.decrypt},
+      {"CKA_UNWRAP", now.unwrap == first.unwrap},
+      {"CKA_DERIVE", now.derive == first.derive},
+      {"CKA_ENCRYPT", now.encrypt == first.encrypt},
+      {"CKA_WRAP", now.wrap == first.wrap},
+  };
+  for (const auto& check : checks) {
+    if (!check.same) return check.attribute;
+  }
+  return "";
+}
+
 }  // namespace assay::hsm

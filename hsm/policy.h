@@ -34,4 +34,8 @@ absl::Status CheckKeyPurpose(const KeyDescription& key, KeyPurpose purpose);
 // The same rules in words, for a ceremony's transcript.
 std::vector<PolicyRule> PolicyInWords(KeyPurpose purpose, KeyOrigin origin);
 
+// The first attribute in which a key differs from what it was when first met ("CKA_EXTRACTABLE",
+// "CKA_EC_POINT"); empty where none does. Keys do not change: one that did is another, or drifted.
+std::string_view DriftedAttribute(const KeyDescription& first, const KeyDescription& now);
+
 }  // namespace assay::hsm

@@ -41,5 +41,6 @@ prepare_tls() {
   issue_certificate server "DNS:localhost,IP:127.0.0.1,URI:$id/server" serverAuth
   issue_certificate line "URI:$id/line/demo-1" clientAuth
   issue_certificate operator "URI:$id/operator/demo" clientAuth
+  issue_certificate operator-2 "URI:$id/operator/second" clientAuth # for acts that need two people
   issue_certificate auditor "URI:$id/auditor/demo" clientAuth
 }

@@ -144,6 +144,7 @@ class Pkcs11Token final : public hsm::Token {
     {
       std::lock_guard lock(mutex_);
       known_.erase(std::string(label));
+      first_met_.erase(std::string(label));
     }
     return link_.Run([&](const Session& session) {
       return Write(session,
@@ -337,6 +338,13 @@ class Pkcs11Token final : public hsm::Token {
     const Step step = FindKeyObject(session, label, key);
     std::lock_guard lock(mutex_);
     if (step.ok()) {
+      const auto first = first_met_.try_emplace(std::string(label), key.description).first;
+      const std::string_view drifted = hsm::DriftedAttribute(first->second, key.description);
+      if (!drifted.empty()) {
+        return Step::Refused(RefuseField(Reason::HSM_KEY_UNFIT, {drifted.data(), drifted.size()},
+                                         std::string(label),
+                                         "must stay as it was when the key was first met"));
+      }
       kept_[std::string(label)] = {session.epoch, key};
       known_.insert(std::string(label));
       return step;
@@ -377,6 +385,7 @@ class Pkcs11Token final : public hsm::Token {
   std::mutex mutex_;
   std::map<std::string, Kept, std::less<>> kept_;
   std::set<std::string> known_;  // labels that were found at some time
+  std::map<std::string, hsm::KeyDescription, std::less<>> first_met_;
 };
 
 }  // namespace

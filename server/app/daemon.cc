@@ -12,13 +12,14 @@
 #include "base/refusal.h"
 #include "db/pg/approval_store.h"
 #include "db/pg/ledger_store.h"
+#include "db/pg/migrate.h"
 #include "db/pg/pg_store.h"
 #include "db/pg/revocation_store.h"
-#include "db/pg/migrate.h"
 #include "db/pg/system_store.h"
 #include "hsm/p256.h"
 #include "hsm/signer_pool.h"
 #include "matter/certificate.h"
+#include "server/app/key_part.h"
 #include "server/app/open.h"
 #include "server/app/records_part.h"
 #include "server/app/revocation_part.h"
@@ -80,6 +81,7 @@ absl::StatusOr<matter::CdSignerSet> CdSigners(const ops::Config& config) {
 authority::AuthorityOptions AuthorityPart(const ops::Config& config, lot::Guard guard) {
   authority::AuthorityOptions options;
   options.guard = std::move(guard);
+  options.other_keys = {config.hsm.image_key, config.hsm.wrapping_key, config.hsm.ledger_key};
   options.production = config.production;
   options.trusted_paas = config.trust.paas;
   if (!config.production) {
@@ -103,6 +105,8 @@ issue::PipelineOptions PipelinePart(const ops::Config& config, const std::string
   options.store_threads = config.limits.store_threads;
   options.max_batch = config.limits.max_batch;
   options.max_in_flight = config.limits.max_in_flight;
+  options.max_active = config.limits.max_active;
+  options.limits = config.limits.fair;
   options.least_deadline = config.limits.calls.deadline.least;
   return options;
 }
@@ -131,6 +135,7 @@ class Daemon::Impl {
     if (revocation_ != nullptr) revocation_->Stop();
     if (records_ != nullptr) records_->Stop();
     expiry_loop_.reset();
+    if (keys_ != nullptr) keys_->Stop();
     metrics_.ForgetSources();
     stock_loop_.reset();
     tally_loop_.reset();
@@ -158,6 +163,7 @@ class Daemon::Impl {
   absl::Status Reload(const ops::Config& next) {
     grants_.Replace(access::GrantList(next.grants));
     desk_->SetLimits(next.limits.calls);
+    pipeline_->SetLimits(next.limits.fair);
     SetLogLevel(next.log_level);
     if (next.fixed_parts != config_.fixed_parts) {
       LogWarning("reload", {{"message",
@@ -208,6 +214,8 @@ class Daemon::Impl {
       parts_.token = std::move(opened->token);
       failover_ = std::move(opened->failover);
     }
+    keys_ = std::make_unique<KeyPart>(config_, parts_.token);
+    parts_.token = keys_->token();
     // A database that is down may come back; a schema of another program will not change by
     // waiting.
     const absl::Status store = parts_.store->CheckHealth();
@@ -234,7 +242,7 @@ class Daemon::Impl {
     signers_ = std::make_shared<hsm::SignerPool>(parts_.token, pool);
     pipeline_ =
         std::make_unique<issue::Pipeline>(parts_.store, parts_.token, signers_, random_, clock_,
-                                          metrics_, PipelinePart(config_, instance_id_));
+                                          hsm_faults_, PipelinePart(config_, instance_id_));
     const std::chrono::seconds lifetime =
         std::chrono::ceil<std::chrono::seconds>(config_.approval.lifetime);
     const lot::Guard guard = config_.approval.required
@@ -273,19 +281,20 @@ class Daemon::Impl {
     desk_ = std::make_unique<rpc::FrontDesk>(grants_, random_, *watch_, config_.limits.calls);
     calls_ = std::make_unique<rpc::BlockingPool>(config_.limits.call_threads,
                                                  static_cast<size_t>(config_.limits.call_queue));
-    issuance_ = std::make_unique<rpc::IssuanceService>(
-        *desk_,
-        // No audit, no service.
-        rpc::IssuanceCalls::To(*pipeline_).Behind([this] {
-          const absl::Status fork = sequencer_->State().fork;
-          return fork.ok() ? records_->reads().Gate() : fork;
-        }),
-        calls_.get(), &revocation_->verification());
+    issuance_ =
+        std::make_unique<rpc::IssuanceService>(*desk_,
+                                               // No audit, no service.
+                                               rpc::IssuanceCalls::To(*pipeline_).Behind([this] {
+                                                 const absl::Status fork = sequencer_->State().fork;
+                                                 return fork.ok() ? records_->reads().Gate() : fork;
+                                               }),
+                                               calls_.get(), &revocation_->verification());
     catalog_service_ = std::make_unique<rpc::CatalogService>(
         *desk_, *calls_, *catalog_,
         rpc::ServerFacts{kVersion, config_.production, config_.hsm.image_certificate});
     authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_,
                                                                  revocation_->revocation());
+    keys_->Serve(*desk_, *calls_, *authority_);
     approval_service_ = std::make_unique<rpc::ApprovalService>(*desk_, *calls_, *approvals_);
     const rpc::PageTokens page_tokens(PageTokenKey(*tls_->State()));
     audit_service_ = std::make_unique<rpc::AuditService>(
@@ -302,8 +311,7 @@ class Daemon::Impl {
         std::make_shared<lot::LotKeys>(parts_.token, config_.hsm.wrapping_key), signers_, clock_,
         issue::BundleOptions{config_.hsm.image_key, config_.hsm.image_certificate});
     bundle_service_ = std::make_unique<rpc::BundleService>(*desk_, *calls_, *bundler_);
-    system_service_ =
-        std::make_unique<rpc::SystemService>(*desk_, [this] { return TellSystem(); });
+    system_service_ = std::make_unique<rpc::SystemService>(*desk_, [this] { return TellSystem(); });
     return absl::OkStatus();
   }
 
@@ -335,10 +343,9 @@ class Daemon::Impl {
     options.credentials = tls_->Credentials();
     auto server = rpc::RpcServer::Start(
         options, {issuance_.get(), catalog_service_.get(), authority_service_.get(),
-                  approval_service_.get(),
-                  audit_service_.get(), ledger_service_.get(),
-                  &records_->lot_service(), &records_->records_service(), bundle_service_.get(),
-                  system_service_.get()});
+                  &keys_->service(), approval_service_.get(), audit_service_.get(),
+                  ledger_service_.get(), &records_->lot_service(), &records_->records_service(),
+                  bundle_service_.get(), system_service_.get()});
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     return absl::OkStatus();
@@ -358,9 +365,11 @@ class Daemon::Impl {
       std::copy(certificate->public_key().begin(), certificate->public_key().end(), point.begin());
     }
     if (!hsm::VerifySignature(point, digest, *signature)) {
-      return Refuse(Reason::HSM_BAD_SIGNATURE, "hsm.image_certificate does not belong to the key " +
-                                                   config_.hsm.image_key +
-                                                   ", or the HSM signs wrongly");
+      const absl::Status wrong = Refuse(Reason::HSM_BAD_SIGNATURE,
+                                        "hsm.image_certificate does not belong to the key " +
+                                            config_.hsm.image_key + ", or the HSM signs wrongly");
+      hsm_faults_.Met(wrong);
+      return wrong;
     }
     return absl::OkStatus();
   }
@@ -398,6 +407,8 @@ class Daemon::Impl {
     metrics_.AddSource([this] { return system_watch_->Figures(); });
     metrics_.AddSource([this] { return ops::LeaseFigures(housekeeping_->LeaseLeft()); });
     metrics_.AddSource([this] { return revocation_->Figures(); });
+    metrics_.AddSource([this] { return keys_->Figures(); });
+    keys_->Start(parts_.store);
     metrics_.AddSource([this] { return ops::HsmFigures(signers_->Counters()); });
     if (failover_ != nullptr) {
       metrics_.AddSource([this] { return ops::FailoverFigures(failover_->serving()); });
@@ -446,6 +457,7 @@ class Daemon::Impl {
   std::unique_ptr<lot::Catalog> catalog_;
   std::unique_ptr<authority::Authority> authority_;
   std::unique_ptr<RevocationPart> revocation_;
+  std::unique_ptr<KeyPart> keys_;
   std::unique_ptr<approve::ApprovalDesk> approvals_;
   std::unique_ptr<rpc::RowCodes> codes_;
   std::unique_ptr<ledger::Sequencer> sequencer_;
@@ -465,8 +477,7 @@ class Daemon::Impl {
   std::unique_ptr<rpc::BlockingPool> calls_;
   std::unique_ptr<rpc::RpcServer> server_;
   std::unique_ptr<ops::Health> health_;
-  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_, ledger_loop_, tally_loop_,
-      expiry_loop_;
+  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_, ledger_loop_, tally_loop_, expiry_loop_;
   std::unique_ptr<ops::StockTaking> stock_;
   std::unique_ptr<ops::HttpServer> http_;
   bool drained_ = false;

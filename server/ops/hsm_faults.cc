@@ -31,6 +31,12 @@ std::string_view ClassOf(const absl::Status& status) {
 
 }  // namespace
 
+void HsmFaults::Finished(const absl::Status& status, bool sealed_before,
+                         std::chrono::nanoseconds took) {
+  metrics_.Finished(status, sealed_before, took);
+  if (HasReason(status, Reason::HSM_BAD_SIGNATURE)) Met(status);
+}
+
 void HsmFaults::Reported(std::string_view fault_class, std::string_view call,
                          std::string_view ckr) {
   Tell(fault_class, call, ckr, "");

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/issue/pipeline.h"
 #include "server/ops/metrics.h"
 
 namespace assay::ops {
@@ -15,12 +16,20 @@ namespace assay::ops {
 // Thread-safe; never blocks on the device. Each fault is counted in assay_hsm_faults_total by
 // class, Cryptoki call and CKR name. A class is logged when it begins and then every ten seconds at
 // most, with the number of faults since its last line: a token that is away must not bury the log.
-class HsmFaults {
+// Stands before Metrics as the pipeline's observer, for the pipeline is who finds a signature
+// wrong.
+class HsmFaults final : public issue::Observer {
  public:
   using Steady = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kLineEvery{10};
 
   explicit HsmFaults(Metrics& metrics) : metrics_(metrics) {}
+
+  void StepEnded(issue::Step step, std::chrono::nanoseconds took) override {
+    metrics_.StepEnded(step, took);
+  }
+  void Finished(const absl::Status& status, bool sealed_before,
+                std::chrono::nanoseconds took) override;
 
   // One the PKCS#11 module reported.
   void Reported(std::string_view fault_class, std::string_view call, std::string_view ckr);

@@ -7,6 +7,9 @@
 //           delay MILLISECONDS    then the call is made
 //           hang                  until the list is replaced, then the call is made
 //           garbage               the call is made, and one bit of the signature turned
+//           empty                 C_FindObjects finds nothing
+//           twice                 C_FindObjects finds what it finds two times
+//           extractable           C_GetAttributeValue says CKA_EXTRACTABLE of every key
 // ASSAY_FAULT_COUNTS, where set, names a file that tells after each call how often each function
 // was called in all: a line `FUNCTION COUNT` each.
 #include <dlfcn.h>
@@ -89,7 +92,7 @@ void WriteCounts(const State& state) {
 }
 
 // Waits out delays and hangs; the number to return instead of calling, or CKR_OK.
-CK_RV Before(const char* function, bool& garbage) {
+CK_RV Before(const char* function, std::string& spoil) {
   State& state = TheState();
   std::vector<Rule> due;
   std::string list;
@@ -108,7 +111,7 @@ CK_RV Before(const char* function, bool& garbage) {
   }
   for (const Rule& rule : due) {
     if (rule.action == "return") return rule.number;
-    if (rule.action == "garbage") garbage = true;
+    if (rule.action != "delay" && rule.action != "hang") spoil = rule.action;
     if (rule.action == "delay") {
       std::this_thread::sleep_for(std::chrono::milliseconds(rule.number));
     }
@@ -134,6 +137,31 @@ CK_FUNCTION_LIST* Real() {
   return real;
 }
 
+// C_Sign(session, data, size, signature, size).
+void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG,
+           CK_BYTE_PTR signature, CK_ULONG_PTR size) {
+  if (action == "garbage" && signature != nullptr && *size > 40) signature[40] ^= 1;
+}
+
+// C_FindObjects(session, objects, room, count).
+void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_OBJECT_HANDLE_PTR objects,
+           CK_ULONG room, CK_ULONG_PTR count) {
+  if (action == "empty") *count = 0;
+  if (action == "twice" && *count == 1 && room > 1) objects[(*count)++] = objects[0];
+}
+
+// C_GetAttributeValue(session, object, attributes, count).
+void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE_PTR list,
+           CK_ULONG count) {
+  for (CK_ULONG i = 0; action == "extractable" && i < count; ++i) {
+    if (list[i].type != CKA_EXTRACTABLE || list[i].pValue == nullptr) continue;
+    *static_cast<CK_BBOOL*>(list[i].pValue) = CK_TRUE;
+  }
+}
+
+template <typename... Others>
+void Spoil(const std::string&, Others...) {}
+
 // Forwards the member `Function` of the list under its name.
 template <auto Function>
 struct Forward;
@@ -141,21 +169,12 @@ template <typename... Arguments, CK_RV (*CK_FUNCTION_LIST::*Function)(Arguments.
 struct Forward<Function> {
   static inline const char* name = "";
   static CK_RV Call(Arguments... arguments) {
-    bool garbage = false;
-    if (const CK_RV rv = Before(name, garbage); rv != CKR_OK) return rv;
+    std::string spoil;
+    if (const CK_RV rv = Before(name, spoil); rv != CKR_OK) return rv;
     const CK_RV rv = (Real()->*Function)(arguments...);
-    if constexpr (sizeof...(Arguments) == 5) {
-      if (rv == CKR_OK && garbage) Spoil(arguments...);
-    }
+    if (rv == CKR_OK && !spoil.empty()) Spoil(spoil, arguments...);
     return rv;
   }
-  // C_Sign(session, data, size, signature, size).
-  static void Spoil(CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR signature,
-                    CK_ULONG_PTR size) {
-    if (signature != nullptr && *size > 40) signature[40] ^= 1;
-  }
-  template <typename... Others>
-  static void Spoil(Others...) {}
 };
 
 template <auto Function>

@@ -209,6 +209,31 @@ TEST_F(FaultHealing, CatchesAWrongSignatureInItsHealthCheck) {
   EXPECT_TRUE(HasReason(token_->FindKey("image").status(), Reason::HSM_KEY_MISSING));
 }
 
+TEST_F(FaultHealing, NamesAKeyThatIsGoneTwiceThereOrDriftedAndSignsWhenItIsAsItWas) {
+  OpenWithKey();
+  ASSERT_TRUE(Sign().ok());
+  const struct {
+    const char* faults;
+    Reason reason;
+    const char* named;
+  } cases[] = {
+      {"C_SignInit 1 return 0x60\nC_FindObjects always empty", Reason::HSM_KEY_MISSING, "pai"},
+      {"C_SignInit 1 return 0x60\nC_FindObjects always twice", Reason::HSM_KEY_UNFIT, "CKA_LABEL"},
+      {"C_SignInit 1 return 0x60\nC_GetAttributeValue always extractable", Reason::HSM_KEY_UNFIT,
+       "CKA_EXTRACTABLE"},
+  };
+  for (const auto& fault : cases) {
+    faults_->Use(fault.faults);
+    for (int i = 0; i < 3; ++i) {
+      const absl::Status refused = Sign();
+      EXPECT_TRUE(HasReason(refused, fault.reason)) << fault.faults << ": " << refused;
+      EXPECT_THAT(std::string(refused.message()), testing::HasSubstr(fault.named));
+    }
+    faults_->Clear();
+    EXPECT_TRUE(Sign().ok()) << fault.faults;
+  }
+}
+
 TEST_F(FaultHealing, StartsWithAModuleThatDoesNotInitialize) {
   faults_->Use("C_Initialize always return " + std::to_string(CKR_DEVICE_ERROR));
   auto token = OpenPkcs11Token(std::move(options_));

@@ -12,6 +12,7 @@
 #include "server/ops/figures.h"
 #include "server/ops/health.h"
 #include "server/ops/housekeeping.h"
+#include "server/ops/hsm_faults.h"
 #include "server/ops/http.h"
 #include "server/ops/metrics.h"
 
@@ -132,6 +133,26 @@ TEST(HttpTest, LiveReadyAndMetricsAnswer) {
   EXPECT_THAT(Get(port, "/metrics"), HasSubstr("figures 1"));
   EXPECT_THAT(Get(port, "/"), HasSubstr("404"));
   EXPECT_FALSE(HttpServer::Start("127.0.0.1:" + std::to_string(port), {}).ok());
+}
+
+TEST(HsmFaultsTest, EachFaultIsCountedAndEachClassToldOnce) {
+  Metrics metrics("1");
+  HsmFaults faults(metrics);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) faults.Reported("device", "C_Sign", "CKR_DEVICE_REMOVED");
+  faults.Met(Refuse(Reason::HSM_KEY_MISSING, "no key is labelled 'x'"));
+  faults.Met(Refuse(Reason::HSM_UNAVAILABLE, "reported already"));
+  faults.Met(absl::OkStatus());
+  faults.Finished(Refuse(Reason::HSM_BAD_SIGNATURE, "wrong"), false, std::chrono::milliseconds(1));
+  faults.Finished(Refuse(Reason::QUOTA_EXCEEDED, ""), false, std::chrono::milliseconds(1));
+  const std::string log = testing::internal::GetCapturedStderr();
+  const std::string text = metrics.Text();
+  EXPECT_THAT(text, HasSubstr("{call=\"C_Sign\",ckr=\"CKR_DEVICE_REMOVED\",class=\"device\"} 3"));
+  EXPECT_THAT(text, HasSubstr("{call=\"C_Sign\",ckr=\"none\",class=\"key_missing\"} 1"));
+  EXPECT_THAT(text, HasSubstr("{call=\"C_Sign\",ckr=\"none\",class=\"wrong_signature\"} 1"));
+  size_t lines = 0;
+  for (size_t at = 0; (at = log.find("hsm_fault", at)) != std::string::npos; ++at) ++lines;
+  EXPECT_EQ(lines, 3u) << log;
 }
 
 }  // namespace
