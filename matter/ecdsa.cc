@@ -5,20 +5,67 @@
 #include <openssl/obj_mac.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/refusal.h"
 #include "matter/der.h"
+#include "matter/ecdsa_tables.h"
 
 namespace assay::matter {
 namespace {
 
-// The low-level calls are used on purpose: EVP costs a context and a fetch for each check.
-std::shared_ptr<EC_KEY> LoadKey(ByteView point) {
-  std::shared_ptr<EC_KEY> key(EC_KEY_new_by_curve_name(NID_X9_62_prime256v1), EC_KEY_free);
+// Tables pay for themselves after as many verifications.
+constexpr int kManyVerifications = 1000;
+
+// A key, and its tables once it has shown that it is asked often.
+class VerificationKey {
+ public:
+  explicit VerificationKey(EC_KEY* key) : key_(key, EC_KEY_free) {}
+  ~VerificationKey() { delete tables_.load(); }
+  VerificationKey(const VerificationKey&) = delete;
+  VerificationKey& operator=(const VerificationKey&) = delete;
+
+  bool Verify(const Sha256Digest& digest, ByteView raw) const {
+    if (const VerificationTables* tables = tables_.load(std::memory_order_acquire)) {
+      return tables->Verify(digest, raw);
+    }
+    // Whoever comes at that number makes them; the others do not wait.
+    if (verified_.fetch_add(1, std::memory_order_relaxed) == kManyVerifications) {
+      tables_.store(VerificationTables::Make(EC_KEY_get0_public_key(key_.get())).release(),
+                    std::memory_order_release);
+    }
+    return VerifyOnce(digest, raw);
+  }
+
+ private:
+  // The low-level calls are used on purpose: EVP costs a context and a fetch for each check.
+  bool VerifyOnce(const Sha256Digest& digest, ByteView raw) const {
+    std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> signature(ECDSA_SIG_new(),
+                                                                    ECDSA_SIG_free);
+    BIGNUM* r = BN_bin2bn(raw.data(), 32, nullptr);
+    BIGNUM* s = BN_bin2bn(raw.data() + 32, 32, nullptr);
+    if (signature == nullptr || r == nullptr || s == nullptr ||
+        ECDSA_SIG_set0(signature.get(), r, s) != 1) {
+      BN_free(r);
+      BN_free(s);
+      return false;
+    }
+    return ECDSA_do_verify(digest.data(), static_cast<int>(digest.size()), signature.get(),
+                           key_.get()) == 1;
+  }
+
+  const std::unique_ptr<EC_KEY, decltype(&EC_KEY_free)> key_;
+  mutable std::atomic<int> verified_{0};
+  mutable std::atomic<const VerificationTables*> tables_{nullptr};
+};
+
+std::shared_ptr<const VerificationKey> LoadKey(ByteView point) {
+  std::unique_ptr<EC_KEY, decltype(&EC_KEY_free)> key(
+      EC_KEY_new_by_curve_name(NID_X9_62_prime256v1), EC_KEY_free);
   if (key == nullptr || EC_KEY_oct2key(key.get(), point.data(), point.size(), nullptr) != 1) {
     return nullptr;
   }
-  return key;
+  return std::make_shared<const VerificationKey>(key.release());
 }
 
 absl::Status BadPoint() {
@@ -71,7 +118,7 @@ absl::StatusOr<RawSignature> SignatureFromDer(ByteView der) {
 
 absl::StatusOr<SignatureVerifier> SignatureVerifier::Make(ByteView point) {
   if (point.size() != kP256PointSize || point[0] != 0x04) return BadPoint();
-  std::shared_ptr<EC_KEY> key = LoadKey(point);
+  std::shared_ptr<const VerificationKey> key = LoadKey(point);
   if (key == nullptr) return BadPoint();
   SignatureVerifier verifier;
   std::copy(point.begin(), point.end(), verifier.point_.begin());
@@ -81,18 +128,7 @@ absl::StatusOr<SignatureVerifier> SignatureVerifier::Make(ByteView point) {
 
 bool SignatureVerifier::Verify(const Sha256Digest& digest, ByteView raw) const {
   if (raw.size() != kRawSignatureSize) return false;
-  std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> signature(ECDSA_SIG_new(), ECDSA_SIG_free);
-  BIGNUM* r = BN_bin2bn(raw.data(), 32, nullptr);
-  BIGNUM* s = BN_bin2bn(raw.data() + 32, 32, nullptr);
-  if (signature == nullptr || r == nullptr || s == nullptr ||
-      ECDSA_SIG_set0(signature.get(), r, s) != 1) {
-    BN_free(r);
-    BN_free(s);
-    return false;
-  }
-  // OpenSSL takes a key without const although it only reads it.
-  auto* key = static_cast<EC_KEY*>(const_cast<void*>(key_.get()));
-  return ECDSA_do_verify(digest.data(), static_cast<int>(digest.size()), signature.get(), key) == 1;
+  return static_cast<const VerificationKey*>(key_.get())->Verify(digest, raw);
 }
 
 bool SignatureVerifier::VerifyMessage(ByteView message, ByteView raw) const {

@@ -50,8 +50,8 @@ class SoftwareKey {
                        POINT_CONVERSION_UNCOMPRESSED, point.data(), point.size(), nullptr);
     return point;
   }
-  Bytes Sign(ByteView message) const {
-    const Sha256Digest digest = Sha256(message);
+  Bytes Sign(ByteView message) const { return SignDigest(Sha256(message)); }
+  Bytes SignDigest(const Sha256Digest& digest) const {
     ECDSA_SIG* signature = ECDSA_do_sign(digest.data(), digest.size(), key_.get());
     Bytes raw(kRawSignatureSize);
     BN_bn2binpad(ECDSA_SIG_get0_r(signature), raw.data(), 32);
