@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<std::string>> CsrFiles(const std::string& folder) {
 
 absl::StatusOr<IssueRun> IssueRun::Begin(const std::string& folder, const RunOrder& order,
                                          Random& random) {
-  if (order.csr_folder.empty() && order.count == 0) {
+  if (order.csr_folder.empty() && order.kind.empty() && order.count == 0) {
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "n", "0", "must be at least 1");
   }
   ASSAY_RETURN_IF_ERROR(MakeFolder(folder));
@@ -73,12 +73,14 @@ absl::StatusOr<IssueRun> IssueRun::Begin(const std::string& folder, const RunOrd
 
 absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
   const std::string path = PathBelow(folder_, "run.json");
-  const std::string kind = order.csr_folder.empty() ? "server-key" : "csr";
+  const std::string kind = !order.kind.empty()        ? order.kind
+                           : order.csr_folder.empty() ? "server-key"
+                                                      : "csr";
   if (PathExists(path)) {
     auto record = ReadRecord(path);
     if (!record.ok()) return record.status();
     if ((*record)["lot"] != order.lot) return Differs("lot", order.lot, (*record)["lot"]);
-    if ((*record)["kind"] != kind) return Differs("csr", kind, (*record)["kind"]);
+    if ((*record)["kind"] != kind) return Differs("kind of run", kind, (*record)["kind"]);
     if (!order.ticket_prefix.empty() && (*record)["ticket_prefix"] != order.ticket_prefix) {
       return Differs("ticket-prefix", order.ticket_prefix, (*record)["ticket_prefix"]);
     }
@@ -86,8 +88,8 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
     return absl::OkStatus();
   }
   prefix_ = order.ticket_prefix;
-  // With CSRs the file's name is the ticket; with keys of the server's two folders must not meet by
-  // chance.
+  // With CSRs and listed units the ticket has a name of its own; with keys of the server's two
+  // folders must not meet by chance.
   if (prefix_.empty() && kind == "server-key") {
     prefix_ = absl::StrCat(order.lot, "-", ToHex(random.Draw(4)), "-");
   }
@@ -96,9 +98,18 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
 
 absl::Status IssueRun::PlanTickets(const RunOrder& order,
                                    std::vector<PlannedTicket>& planned) const {
+  if (!order.kind.empty()) {
+    for (const PlannedTicket& unit : order.units) {
+      planned.push_back(unit);
+      planned.back().ticket = prefix_ + unit.ticket;
+      ASSAY_RETURN_IF_ERROR(CheckTicket("ticket", planned.back().ticket));
+    }
+    return absl::OkStatus();
+  }
   if (order.csr_folder.empty()) {
     for (uint64_t number = 1; number <= order.count; ++number) {
-      planned.push_back({absl::StrCat(prefix_, absl::StrFormat("%06d", number)), {}});
+      planned.emplace_back();
+      planned.back().ticket = absl::StrCat(prefix_, absl::StrFormat("%06d", number));
     }
     return CheckTicket("ticket-prefix", planned.back().ticket);
   }
@@ -117,7 +128,9 @@ absl::Status IssueRun::PlanTickets(const RunOrder& order,
       return RefuseField(Reason::PUBLIC_KEY_REUSED, file, "",
                          absl::StrCat("has the same key as ", found->second));
     }
-    planned.push_back({absl::StrCat(prefix_, Stem(file)), *std::move(der)});
+    planned.emplace_back();
+    planned.back().ticket = absl::StrCat(prefix_, Stem(file));
+    planned.back().csr = *std::move(der);
     ASSAY_RETURN_IF_ERROR(CheckTicket(file, planned.back().ticket));
   }
   return absl::OkStatus();

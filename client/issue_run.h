@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,17 +19,24 @@
 
 namespace assay::client {
 
+// A ticket and what is asked for it. In RunOrder::units the ticket is without the run's prefix.
+struct PlannedTicket {
+  std::string ticket;
+  Bytes csr;
+  std::optional<v1::ModuleRef> module;
+  std::optional<v1::GivenDac> given_dac;
+  std::string serial_number;  // empty: drawn
+};
+
 struct RunOrder {
   std::string lot;
   uint64_t count = 0;         // tickets <prefix>000001 to <count>; ignored with csr_folder
   std::string ticket_prefix;  // empty: one drawn at the first start, so that two folders never
                               // share tickets
   std::string csr_folder;     // *.csr in DER or PEM; the ticket is the prefix and the file's name
-};
-
-struct PlannedTicket {
-  std::string ticket;
-  Bytes csr;
+  // Units that are listed one by one: "modules" or "given"; then count and csr_folder are ignored.
+  std::string kind;
+  std::vector<PlannedTicket> units;
 };
 
 // Not thread-safe. Holds the folder's lock for its lifetime.

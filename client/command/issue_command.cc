@@ -16,7 +16,10 @@
 #include "client/identity_check.h"
 #include "client/issue_run.h"
 #include "client/issue_stream.h"
+#include "client/manifest.h"
+#include "client/mfg_tool/given_list.h"
 #include "client/mfg_tool/run.h"
+#include "client/module_list.h"
 #include "client/progress.h"
 #include "client/show.h"
 #include "image/qr.h"
@@ -64,6 +67,10 @@ bool StopsTheRun(const absl::Status& status) {
     case Reason::TICKET_OF_ANOTHER_LINE:
     case Reason::IDENTITY_WIPED:
     case Reason::SERIAL_NUMBER_TAKEN:
+    case Reason::DEVICE_UNKNOWN:
+    case Reason::MODULE_COMPLETED:
+    case Reason::MODULE_UNFIT:
+    case Reason::DAC_INVALID:
       return false;  // this unit's trouble, not the next one's
     default:
       return true;
@@ -202,7 +209,63 @@ v1::IssueRequest RequestFor(const PlannedTicket& planned, const std::string& lot
   request.set_ticket(planned.ticket);
   request.set_lot(lot);
   if (!planned.csr.empty()) request.set_csr(ToText(planned.csr));
+  if (planned.module) *request.mutable_module() = *planned.module;
+  if (planned.given_dac) *request.mutable_given_dac() = *planned.given_dac;
+  if (!planned.serial_number.empty()) {
+    request.mutable_values()->set_serial_number(planned.serial_number);
+  }
   return request;
+}
+
+// The option that lists the units must be the one the lot's product asks for.
+absl::Status CheckLists(const IssueOptions& options, v1::Attestation attestation) {
+  const bool wants_csr = attestation == v1::ATTESTATION_CSR;
+  if (wants_csr == options.csr_folder.empty()) {
+    return RefuseField(
+        Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
+        wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
+                  : "the lot's product does not take requests of devices");
+  }
+  const bool wants_given = attestation == v1::ATTESTATION_GIVEN;
+  if (wants_given == options.given.empty()) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--given", options.given,
+                       wants_given
+                           ? "the lot's certificates are made elsewhere: give their folder or csv"
+                           : "the lot's product does not take certificates made elsewhere");
+  }
+  if (!options.modules.empty() && attestation != v1::ATTESTATION_NONE) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--modules", options.modules,
+                       "the lot gives its devices certificates; only one whose attestation is "
+                       "none completes modules of another");
+  }
+  if (!options.pai_file.empty() && options.given.empty()) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--pai", options.pai_file, "goes with --given");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunOrder> OrderOf(Context& context, const IssueOptions& options,
+                                 const v1::ProductSpec& spec) {
+  ASSAY_RETURN_IF_ERROR(CheckLists(options, spec.dac().attestation()));
+  RunOrder order{options.lot, options.count, options.ticket_prefix, options.csr_folder, "", {}};
+  if (!options.modules.empty()) {
+    auto modules = ReadModules(options.modules);
+    if (!modules.ok()) return modules.status();
+    order.kind = "modules";
+    order.units = *std::move(modules);
+  }
+  if (!options.given.empty()) {
+    auto units = ReadGiven(options.given, options.pai_file, RulesFor(spec, context.clock().Now()));
+    if (!units.ok()) return Within("--given", units.status());
+    order.kind = "given";
+    for (GivenUnit& unit : *units) {
+      PlannedTicket& planned = order.units.emplace_back();
+      planned.ticket = std::move(unit.name);
+      planned.given_dac = std::move(unit.dac);
+      planned.serial_number = std::move(unit.serial_number);
+    }
+  }
+  return order;
 }
 
 // Streams what is missing; returns the first fault, and tells the others as remarks.
@@ -264,17 +327,10 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   if (!connection.ok()) return connection.status();
   const auto lot = GetLot(**connection, options.lot);
   if (!lot.ok()) return lot.status();
-  const bool wants_csr = lot->spec().dac().attestation() == v1::ATTESTATION_CSR;
-  if (wants_csr == options.csr_folder.empty()) {
-    return RefuseField(
-        Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
-        wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
-                  : "the lot's product does not take requests of devices");
-  }
+  const auto order = OrderOf(context, options, lot->spec());
+  if (!order.ok()) return order.status();
   const std::string folder = options.out.empty() ? options.lot : options.out;
-  auto run = IssueRun::Begin(
-      folder, {options.lot, options.count, options.ticket_prefix, options.csr_folder},
-      context.random());
+  auto run = IssueRun::Begin(folder, *order, context.random());
   if (!run.ok()) return run.status();
   if (run->had() > 0) {
     context.Remark(absl::StrCat("continuing in ", folder, ": ", run->had(), " of ", run->total(),
@@ -287,6 +343,13 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
           ConfirmTicket(**connection, *stub, options.lot, ticket, v1::OUTCOME_PROVISIONED));
     }
   }
+  // What a stopped or repeated run had already is shown with the rest, never left out in silence.
+  std::vector<v1::Identity> had_before;
+  if (run->had() > 0 && !context.json()) {
+    auto read = ReadManifest(PathBelow(folder, "manifest.csv"), kMaxShown);
+    if (!read.ok()) return read.status();
+    had_before = *std::move(read);
+  }
   Shown shown;
   InterruptGuard guard;
   const absl::Status status = run->missing().empty() ? absl::OkStatus()
@@ -295,10 +358,13 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   if (context.json()) {
     for (const v1::Identity& device : shown.first) context.Print(JsonLineOf(device));
   } else if (options.show_qr || run->total() <= kMaxShown) {
-    PrintDevices(context, shown.first, options.show_qr);
+    had_before.insert(had_before.end(), shown.first.begin(), shown.first.end());
+    had_before.resize(std::min(had_before.size(), kMaxShown));
+    PrintDevices(context, had_before, options.show_qr);
   }
   if (run->missing().empty()) {
-    context.Remark(absl::StrCat("nothing to do: all ", run->total(), " devices are in ", folder,
+    context.Remark(absl::StrCat("picked up: all ", run->total(),
+                                " devices were issued before and are in ", folder,
                                 "; give a larger -n or another --out for more"));
   }
   if (shown.sealed_before > 0) {

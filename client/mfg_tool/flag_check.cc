@@ -1,5 +1,6 @@
 #include "client/mfg_tool/flag_check.h"
 
+#include <filesystem>
 #include <set>
 #include <string>
 
@@ -25,16 +26,14 @@ absl::Status CheckBuilt(const MfgToolOptions& options) {
         "`assay authority pai sign-sandbox`) and activate it, then run this with --pai and "
         "without -k");
   }
-  if (options.paa) {
-    return NotAllowed(
-        "--paa",
-        "Assay does not sign PAIs from files: make the PAI with `assay authority pai create` and "
-        "`assay authority pai sign-sandbox`, then run this with --pai");
+  if (options.paa && !options.lot.empty()) {
+    return NotAllowed("--paa",
+                      "makes a PAI for this run, but the lot's product says which PAI signs");
   }
-  if (options.cn_prefix) {
+  if (options.cn_prefix && !options.paa) {
     return NotAllowed("--cn-prefix",
-                      "names the PAI that --paa makes; give it to `assay authority pai create "
-                      "--common-name`");
+                      "names the PAI that --paa makes; for another give it to `assay authority pai "
+                      "create --common-name`");
   }
   if (options.port) {
     return NotAllowed("--port",
@@ -46,6 +45,12 @@ absl::Status CheckBuilt(const MfgToolOptions& options) {
                       "mfg_tool never used it, and Assay takes no key file it could open");
   }
   return absl::OkStatus();
+}
+
+// A folder or a csv of DACs.
+bool IsList(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) || path.ends_with(".csv");
 }
 
 absl::Status CheckPairs(const MfgToolOptions& options) {
@@ -61,14 +66,28 @@ absl::Status CheckPairs(const MfgToolOptions& options) {
                        "the device makes its own passcode: no --passcode, "
                        "--salt or --verifier");
   }
-  if (options.dac_cert.has_value() != options.dac_key.has_value()) {
-    return Contradicts(options.dac_cert ? "--dac-cert" : "--dac-key",
-                       "--dac-cert and --dac-key are given together");
+  if (options.dac_key && !options.dac_cert) {
+    return Contradicts("--dac-key", "is the key of --dac-cert; give both");
   }
-  if (options.dac_cert && !(options.pai && options.cert)) {
-    return Contradicts("--dac-cert", "needs --pai and, with -c, the PAI that signed it");
+  if (options.dac_key && IsList(*options.dac_cert)) {
+    return Contradicts("--dac-key",
+                       "is one key, but --dac-cert names a folder or a csv: the keys "
+                       "belong beside the certificates");
   }
-  if (options.cert && !options.pai)
+  if (options.dac_cert && !options.pai) return Contradicts("--dac-cert", "needs --pai");
+  if (options.dac_cert && !options.cert && !IsList(*options.dac_cert)) {
+    return Contradicts("--dac-cert", "needs, with -c, the PAI that signed it");
+  }
+  for (const auto& [flag, given] : {std::pair{"--lifetime", options.lifetime.has_value()},
+                                    std::pair{"--valid-from", options.valid_from.has_value()}}) {
+    if (given && !options.pai && !options.paa) {
+      return Contradicts(flag, "is of the DAC, and without --pai or --paa there is none");
+    }
+    if (given && options.dac_cert) {
+      return Contradicts(flag, "is of a DAC made here; the one of --dac-cert has its own dates");
+    }
+  }
+  if (options.cert && !options.pai && !options.paa)
     return Contradicts("--cert", "says which PAI --pai means; give --pai");
   if (options.rd_id_uid && !options.enable_rotating_device_id) {
     return Contradicts("--rd-id-uid", "needs --enable-rotating-device-id");
@@ -87,9 +106,9 @@ absl::Status CheckSecureCert(const MfgToolOptions& options) {
                        "needs --dac-in-secure-cert, --commissionable-data-in-secure-cert and "
                        "--rd-id-uid-in-secure-cert, all three");
   }
-  if (options.dac_in_secure_cert && !options.pai) {
+  if (options.dac_in_secure_cert && !options.pai && !options.paa) {
     return Contradicts("--dac-in-secure-cert",
-                       "needs --pai: without it there is no DAC to put there");
+                       "needs --pai or --paa: without it there is no DAC to put there");
   }
   if (options.dac_in_secure_cert && options.no_secure_cert_bin) {
     return Contradicts("--no-secure-cert-bin",
@@ -99,12 +118,13 @@ absl::Status CheckSecureCert(const MfgToolOptions& options) {
     return Contradicts("--efuse-key-id", "needs --ds-peripheral");
   }
   if (!options.ds_peripheral) return absl::OkStatus();
-  static const std::set<std::string>* const kTargets =
-      new std::set<std::string>{"esp32h2", "esp32p4", "esp32c5", "esp32c61"};
+  static const std::set<std::string>* const kTargets = new std::set<std::string>{
+      "esp32h2", "esp32h21", "esp32h4", "esp32p4", "esp32c5", "esp32c61", "esp32s31"};
   if (!kTargets->contains(options.target.value_or("esp32"))) {
     return RefuseField(
         Reason::FIELDS_CONTRADICT, "--ds-peripheral", options.target.value_or("esp32"),
-        "needs a --target that has the peripheral: esp32h2, esp32p4, esp32c5, esp32c61");
+        "needs a --target that has the peripheral: esp32h2, esp32h21, esp32h4, esp32p4, esp32c5, "
+        "esp32c61, esp32s31");
   }
   if (!options.dac_in_secure_cert)
     return Contradicts("--ds-peripheral", "needs --dac-in-secure-cert");

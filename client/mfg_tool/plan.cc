@@ -1,5 +1,6 @@
 #include "client/mfg_tool/plan.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "client/mfg_tool/csv_plan.h"
 #include "client/mfg_tool/dac_key.h"
 #include "client/mfg_tool/flag_check.h"
+#include "client/mfg_tool/given_list.h"
 #include "client/numbers.h"
 #include "client/spec_texts.h"
 #include "image/factory_keys.h"
@@ -27,9 +29,9 @@ absl::Status OutOfRange(absl::string_view flag, uint64_t value, absl::string_vie
 }
 
 absl::Status FillDac(const MfgToolOptions& options, v1::DacProfile& dac) {
-  dac.set_attestation(options.dac_cert ? v1::ATTESTATION_GIVEN
-                      : options.pai    ? v1::ATTESTATION_SERVER_KEY
-                                       : v1::ATTESTATION_NONE);
+  dac.set_attestation(options.dac_cert             ? v1::ATTESTATION_GIVEN
+                      : options.pai || options.paa ? v1::ATTESTATION_SERVER_KEY
+                                                   : v1::ATTESTATION_NONE);
   const std::string lifetime = options.lifetime.value_or("never");
   if (lifetime == "never") {
     dac.set_lifetime(v1::DacProfile::LIFETIME_NEVER_EXPIRES);
@@ -271,21 +273,11 @@ absl::Status ReadFiles(const MfgToolOptions& options, MfgToolPlan& plan) {
     plan.spec.set_certification_declaration(ToText(*declaration));
     plan.declaration_path = *options.cert_dclrn;
   }
-  if (options.cert) {
+  if (options.cert && !options.dac_cert) {
     auto certificate = ReadCertificate("--cert", *options.cert);
     if (!certificate.ok()) return certificate.status();
     plan.pai_certificate = *std::move(certificate);
   }
-  if (!options.dac_cert) return absl::OkStatus();
-  auto certificate = ReadCertificate("--dac-cert", *options.dac_cert);
-  if (!certificate.ok()) return certificate.status();
-  auto key = ReadDacKey(*options.dac_key);
-  if (!key.ok()) return Within("--dac-key", key.status());
-  plan.given_dac.emplace();
-  plan.given_dac->set_certificate(*std::move(certificate));
-  plan.given_dac->set_private_key(ToText(key->view()));
-  // This PAI need not be one of the HSM's.
-  plan.given_dac->set_pai(std::exchange(plan.pai_certificate, {}));
   return absl::OkStatus();
 }
 
@@ -305,10 +297,51 @@ absl::StatusOr<MfgToolPlan> PlanMfgTool(const MfgToolOptions& options) {
   plan.spec.set_values_from_line(true);
   ASSAY_RETURN_IF_ERROR(ReadFiles(options, plan));
   ASSAY_RETURN_IF_ERROR(FillDevices(options, plan));
+  plan.make_pai = options.paa;
+  if (options.paa) {
+    plan.pai_common_name = absl::StrCat(options.cn_prefix.value_or("ESP32"), " PAI 00");
+  }
   plan.outdir = options.outdir.value_or("out");
   plan.write_nvs = !options.no_bin;
   plan.write_secure_cert = !options.no_secure_cert_bin;
   return plan;
+}
+
+absl::Status TakeGivenDacs(const MfgToolOptions& options, const v1::ProductSpec& spec,
+                           absl::Time now, MfgToolPlan& plan) {
+  if (!options.dac_cert) return absl::OkStatus();
+  auto units = ReadGiven(*options.dac_cert, options.cert.value_or(""), RulesFor(spec, now));
+  if (!units.ok()) return Within("--dac-cert", units.status());
+  const bool counted = options.csv || options.count.value_or(1) != 1;
+  if (counted && plan.devices.size() != units->size()) {
+    return Contradicts(options.csv ? "--mcsv" : "--count",
+                       absl::StrCat("asks for ", plan.devices.size(),
+                                    " devices, but --dac-cert has ", units->size(), " DACs"));
+  }
+  ASSAY_RETURN_IF_ERROR(CheckSingle(options, units->size()));
+  plan.devices.resize(units->size());
+  for (size_t i = 0; i < units->size(); ++i) {
+    GivenUnit& unit = (*units)[i];
+    if (!unit.serial_number.empty() && plan.devices[i].serial_number().empty()) {
+      plan.devices[i].set_serial_number(unit.serial_number);
+    }
+    plan.given_dacs.push_back(std::move(unit.dac));
+  }
+  if (!options.dac_key) return absl::OkStatus();
+  const auto bytes = ReadFile(*options.dac_key);
+  if (!bytes.ok()) return Within("--dac-key", bytes.status());
+  const SecretBytes file = SecretBytes::CopyOf(*bytes);
+  const auto key = ParseDacKey(file.view(), *options.dac_key);
+  if (!key.ok()) return Within("--dac-key", key.status());
+  v1::GivenDac& dac = plan.given_dacs.front();
+  const auto certificate = matter::Certificate::Parse(AsBytes(dac.certificate()));
+  if (!certificate.ok()) return Within("--dac-cert", certificate.status());
+  if (!std::ranges::equal(certificate->public_key(), key->point)) {
+    return RefuseField(Reason::DAC_INVALID, "--dac-key", *options.dac_key,
+                       absl::StrCat("is not the key of ", *options.dac_cert));
+  }
+  dac.set_private_key(ToText(key->scalar.view()));
+  return absl::OkStatus();
 }
 
 }  // namespace assay::client

@@ -37,6 +37,7 @@ struct Order {
   MfgToolPlan plan;
   std::string lot;
   v1::ProductSpec spec;  // the lot's
+  std::string made_pai;  // DER, of --paa
 };
 
 // A refusal of the product's field, told by the flag that was typed.
@@ -72,10 +73,44 @@ absl::Status InFlags(const absl::Status& status) {
                      refusal->value, refusal->rule);
 }
 
+// mfg_tool's --paa: a PAI of vendor and product for this run, its key made in the HSM, its
+// certificate signed by the sandbox's PAA there.
+absl::Status MakePai(Connection& connection, const MfgToolTools& tools, Order& order) {
+  const auto stub = v1::AuthorityService::NewStub(connection.channel());
+  v1::CreatePaiRequest create;
+  create.set_request_id(NewRequestId());
+  create.set_name(absl::StrFormat("mfg-%04x-%04x-%s", order.plan.spec.vendor_id(),
+                                  order.plan.spec.product_id(), ToHex(tools.random->Draw(4))));
+  create.set_vendor_id(order.plan.spec.vendor_id());
+  create.set_product_id(order.plan.spec.product_id());
+  create.set_common_name(order.plan.pai_common_name);
+  const auto created = connection.Call(*stub, &Authority::CreatePai, create);
+  if (!created.ok()) return Within("--paa", created.status());
+  v1::SignSandboxPaiRequest sign;
+  sign.set_request_id(NewRequestId());
+  sign.set_name(create.name());
+  const auto pai = connection.Call(*stub, &Authority::SignSandboxPai, sign);
+  if (!pai.ok()) return Within("--paa", pai.status());
+  if (!order.plan.pai_certificate.empty() && order.plan.pai_certificate != pai->paa_certificate()) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "--cert", "",
+                       "is not the sandbox's PAA, whose key is in the HSM; leave -c out");
+  }
+  v1::ActivatePaiRequest activate;
+  activate.set_request_id(NewRequestId());
+  activate.set_name(create.name());
+  const auto active = connection.Call(*stub, &Authority::ActivatePai, activate);
+  if (!active.ok()) return Within("--paa", active.status());
+  order.made_pai = active->certificate();
+  order.plan.spec.mutable_dac()->set_pai(active->name());
+  return absl::OkStatus();
+}
+
 absl::Status Register(const MfgToolTools& tools, Order& order) {
   auto connection = tools.connect("operator");
   if (!connection.ok()) return connection.status();
-  if (!order.plan.pai_certificate.empty()) {
+  if (order.plan.make_pai) {
+    ASSAY_RETURN_IF_ERROR(MakePai(**connection, tools, order));
+  } else if (!order.plan.pai_certificate.empty()) {
     auto pai = PaiNamed(**connection, order.plan.pai_certificate);
     if (!pai.ok()) return pai.status();
     order.plan.spec.mutable_dac()->set_pai(*pai);
@@ -106,13 +141,14 @@ absl::Status Register(const MfgToolTools& tools, Order& order) {
   return absl::OkStatus();
 }
 
-absl::Status UseLot(Connection& line, const MfgToolOptions& options, Order& order) {
+absl::Status UseLot(Connection& line, const MfgToolOptions& options, absl::Time now, Order& order) {
   const auto stub = v1::CatalogService::NewStub(line.channel());
   v1::GetLotRequest request;
   request.set_name(options.lot);
   const auto lot = line.Call(*stub, &Catalog::GetLot, request);
   if (!lot.ok()) return lot.status();
   ASSAY_RETURN_IF_ERROR(CheckAgainstLot(options, order.plan, lot->spec()));
+  ASSAY_RETURN_IF_ERROR(TakeGivenDacs(options, lot->spec(), now, order.plan));
   if (!order.plan.pai_certificate.empty()) {
     return RefuseField(Reason::FIELD_NOT_ALLOWED, "--cert", "",
                        "the lot's product says which PAI signs; leave -c out with --lot");
@@ -151,7 +187,7 @@ absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
     request.set_lot(order.lot);
     if (order.plan.devices[at].ByteSizeLong() > 0)
       *request.mutable_values() = order.plan.devices[at];
-    if (order.plan.given_dac) *request.mutable_given_dac() = *order.plan.given_dac;
+    if (!order.plan.given_dacs.empty()) *request.mutable_given_dac() = order.plan.given_dacs[at];
     ++at;
     return request;
   };
@@ -183,21 +219,32 @@ absl::StatusOr<MfgToolResult> RunMfgTool(const MfgToolOptions& options, const Mf
   const auto stub = v1::CatalogService::NewStub((*line)->channel());
   const auto server = (*line)->Call(*stub, &Catalog::GetServer, v1::GetServerRequest());
   if (!server.ok()) return server.status();
+  if (options.paa && server->mode() != "sandbox") {
+    return RefuseField(Reason::TEST_CREDENTIAL, "--paa", "",
+                       "makes a PAI under the sandbox's PAA; in production a PAI's request is "
+                       "signed by the PAA's owner: `assay authority pai create`");
+  }
   if (options.lot.empty() && server->mode() != "sandbox") {
     return RefuseField(
         Reason::FIELD_REQUIRED, "--lot", "",
         "is required by a server in production mode; an operator opens lots with `assay lot open`");
   }
-  if (options.lot.empty()) ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.plan.spec));
-  ASSAY_RETURN_IF_ERROR(options.lot.empty() ? Register(tools, order)
-                                            : UseLot(**line, options, order));
+  const absl::Time now = tools.clock->Now();
+  if (options.lot.empty()) {
+    ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.plan.spec));
+    ASSAY_RETURN_IF_ERROR(TakeGivenDacs(options, order.plan.spec, now, order.plan));
+    ASSAY_RETURN_IF_ERROR(Register(tools, order));
+  } else {
+    ASSAY_RETURN_IF_ERROR(UseLot(**line, options, now, order));
+  }
   ASSAY_RETURN_IF_ERROR(CheckKeysRole(*server, order.spec));
   TreeOptions tree_options;
   tree_options.outdir = order.plan.outdir;
   tree_options.declaration_path = order.plan.declaration_path;
   tree_options.write_nvs = order.plan.write_nvs;
   tree_options.write_secure_cert = order.plan.write_secure_cert;
-  tree_options.now = tools.clock->Now();
+  tree_options.now = now;
+  tree_options.made_pai = order.made_pai;
   auto tree = MfgToolTree::Create(tree_options, order.spec);
   if (!tree.ok()) return tree.status();
   ASSAY_RETURN_IF_ERROR(Issue(**line, order, *tree, tools));

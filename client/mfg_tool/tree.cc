@@ -95,6 +95,13 @@ absl::StatusOr<MfgToolTree> MfgToolTree::Create(const TreeOptions& options,
                            absl::StrFormat("%x_%x", spec.vendor_id(), spec.product_id()));
   const std::string staging = PathBelow(tree.folder_, "staging");
   ASSAY_RETURN_IF_ERROR(MakeFolder(staging));
+  if (!options.made_pai.empty()) {
+    ASSAY_RETURN_IF_ERROR(
+        ReplaceFile(PathBelow(staging, "pai_cert.der"), AsBytes(options.made_pai), kPublicFile));
+    ASSAY_RETURN_IF_ERROR(
+        ReplaceFile(PathBelow(staging, "pai_cert.pem"),
+                    AsBytes(matter::ToPem("CERTIFICATE", AsBytes(options.made_pai))), kPublicFile));
+  }
   tree.declaration_ = options.declaration_path;
   if (tree.declaration_.empty() && !spec.certification_declaration().empty()) {
     tree.declaration_ = PathBelow(staging, "cert_dclrn.der");

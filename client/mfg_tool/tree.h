@@ -20,7 +20,8 @@ struct TreeOptions {
   std::string declaration_path;  // for the csv files, as it was given; empty: a copy in staging/
   bool write_nvs = true;
   bool write_secure_cert = true;
-  absl::Time now;  // names of cn_dacs-... and summary-..., in local time
+  std::string made_pai;  // DER of the PAI made for this run, for staging/; empty: none
+  absl::Time now;        // names of cn_dacs-... and summary-..., in local time
 };
 
 // Not thread-safe. Devices are added in any order; the csv files list them by index.
