@@ -47,6 +47,7 @@ std::string NotThere(const std::string& word) {
 const std::vector<Sibling>& Siblings() {
   static const std::vector<Sibling> siblings = {
       {"ceremony", "keys made in an HSM from one reviewable file (assay-ceremony)"},
+      {"fsck", "whether token, database, ledger, manifest, lists and images agree (assay-fsck)"},
   };
   return siblings;
 }
@@ -70,9 +71,14 @@ absl::Status RunSibling(const std::string& word, const std::vector<std::string>&
   const std::vector<char*> argv = Argv(texts);
   pid_t child = 0;
   int ended = 0;
-  if (posix_spawnp(&child, FileOf(word).c_str(), nullptr, nullptr, argv.data(), environ) != 0) {
-    return Refuse(Reason::FIELD_REQUIRED, NotThere(word));
-  }
+  // What it prints is a remark here: standard output is for the result of the command at hand.
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
+  const int failed =
+      posix_spawnp(&child, FileOf(word).c_str(), &files, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&files);
+  if (failed != 0) return Refuse(Reason::FIELD_REQUIRED, NotThere(word));
   while (waitpid(child, &ended, 0) < 0) {
     if (errno != EINTR) return Refuse(Reason::INTERNAL, "the program's end was not told");
   }
