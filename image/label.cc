@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kPadding = 2;             // millimetres between the label's parts
 constexpr double kMeanLetterWidth = 0.58;  // of Helvetica's capitals and digits, in font sizes
+constexpr size_t kShortCodeSize = 13;      // "3497-011-2332"
 constexpr double kPointsAMillimetre = 72 / 25.4;
 
 struct TextLine {
@@ -83,9 +84,15 @@ absl::StatusOr<PlacedLabel> Place(const LabelUnit& unit, const LabelSheet& sheet
   const double text_x = x + sheet.qr_side + kPadding;
   const double width = sheet.label_width - sheet.qr_side - 2 * kPadding;
   const double middle = y + sheet.label_height / 2;
-  label.lines = {Line(text_x, middle - 5, width, 3.6, true, unit.product_name),
-                 Line(text_x, middle + 1, width, 4.2, false, unit.manual_code),
-                 Line(text_x, middle + 6, width, 2.6, false,
+  // Of a code of 21 digits the second half gets a line of its own, else nobody could read it.
+  const bool is_long = unit.manual_code.size() > kShortCodeSize;
+  const size_t cut = is_long ? kShortCodeSize : unit.manual_code.size();
+  const double up = is_long ? 2.2 : 0;
+  label.lines = {Line(text_x, middle - 5 - up, width, 3.6, true, unit.product_name),
+                 Line(text_x, middle + 1 - up, width, 4.2, false, unit.manual_code.substr(0, cut)),
+                 Line(text_x, middle + 5.4 - up, width, 4.2, false,
+                      is_long ? unit.manual_code.substr(cut + 1) : ""),
+                 Line(text_x, middle + 6 + up, width, 2.6, false,
                       unit.serial_number.empty() ? "" : "S/N " + unit.serial_number)};
   std::erase_if(label.lines, [](const TextLine& line) { return line.text.empty(); });
   return label;

@@ -9,7 +9,7 @@
 
 namespace assay::client {
 
-// FIELD_NOT_ALLOWED for flags that are not built or that Assay does otherwise (-k, --paa, --port,
+// FIELD_NOT_ALLOWED for flags that Assay does otherwise (-k, --port,
 // --password,
 // --cn-prefix), FIELDS_CONTRADICT for pairs that exclude or need each other; each names the flag.
 absl::Status CheckFlags(const MfgToolOptions& options);

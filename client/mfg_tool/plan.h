@@ -28,8 +28,8 @@ struct MfgToolPlan {
   bool write_secure_cert = true;
 };
 
-// Reads the files the flags name. Every refusal names the flag; flags that are not built, and those
-// Assay answers differently (-k, --port, --password), are FIELD_NOT_ALLOWED
+// Reads the files the flags name. Every refusal names the flag; those Assay
+// answers differently (-k, --port, --password) are FIELD_NOT_ALLOWED
 // with the way to go instead.
 absl::StatusOr<MfgToolPlan> PlanMfgTool(const MfgToolOptions& options);
 

@@ -54,10 +54,24 @@ TEST(MfgToolPlanTest, FlagsThatAreNotBuiltAreRefusedByName) {
     return FieldAtFault(options);
   };
   EXPECT_EQ(refused([](auto& o) { o.key = "k.pem"; }), "--key");
-  EXPECT_EQ(refused([](auto& o) { o.paa = true; }), "--paa");
+  EXPECT_EQ(refused([](auto& o) { o.paa = true, o.lot = "L"; }), "--paa");
   EXPECT_EQ(refused([](auto& o) { o.cn_prefix = "X"; }), "--cn-prefix");
   EXPECT_EQ(refused([](auto& o) { o.port = "x"; }), "--port");
   EXPECT_EQ(refused([](auto& o) { o.password = "x"; }), "--password");
+}
+
+TEST(MfgToolPlanTest, PaaAsksForAPaiOfItsOwnNamedByThePrefix) {
+  auto options = Basic();
+  options.paa = true;
+  auto plan = PlanMfgTool(options);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_TRUE(plan->make_pai);
+  EXPECT_EQ(plan->pai_common_name, "ESP32 PAI 00");
+  EXPECT_EQ(plan->spec.dac().attestation(), v1::ATTESTATION_SERVER_KEY);
+  options.cn_prefix = "Acme";
+  plan = PlanMfgTool(options);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->pai_common_name, "Acme PAI 00");
 }
 
 TEST(MfgToolPlanTest, AKeyFileIsAnsweredWithTheWayIntoTheHsm) {
@@ -109,6 +123,7 @@ TEST(MfgToolPlanTest, OneDevicesValuesAreRefusedForTwo) {
 TEST(MfgToolPlanTest, BothDocumentedSpellingsOfValidFromAreTaken) {
   for (const char* text : {"2026-01-02", "2026-01-02 03:04:05", "2026-01-02T03:04:05"}) {
     auto options = Basic();
+    options.pai = true;
     options.valid_from = text;
     EXPECT_TRUE(PlanMfgTool(options).ok()) << text;
   }

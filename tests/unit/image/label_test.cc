@@ -39,6 +39,15 @@ TEST(LabelSheet, IsAPdfWhoseTableFindsEveryObject) {
   }
 }
 
+TEST(LabelSheet, ALongCodeGetsTwoLinesOfTheUsualSize) {
+  std::vector<LabelUnit> units = Units(1);
+  units[0].manual_code = "7497-011-2332-06521-32784";
+  const auto pages = RenderLabelSvgPages(units, {});
+  ASSERT_TRUE(pages.ok()) << pages.status();
+  EXPECT_THAT((*pages)[0], HasSubstr("font-size=\"4.200\">7497-011-2332<"));
+  EXPECT_THAT((*pages)[0], HasSubstr("font-size=\"4.200\">06521-32784<"));
+}
+
 TEST(LabelSheet, RefusesGridsThatLeaveThePage) {
   LabelSheet sheet;
   sheet.columns = 4;
