@@ -190,7 +190,8 @@ std::optional<size_t> KnownKeyType(std::string_view key) {
 }
 
 bool IsSecretFactoryKey(std::string_view key) {
-  return key == "dac-key" || key == "verifier" || key == "pin-code" || key == "device-key";
+  return key == "dac-key" || key == "verifier" || key == "pin-code" || key == "device-key" ||
+         key == "rd-id-uid";
 }
 
 FactoryContent FactoryContent::Clone() const {

@@ -16,7 +16,8 @@ inline constexpr size_t kNvsIndexBlob = 9;
 // keys without a field.
 std::optional<size_t> KnownKeyType(std::string_view key);
 
-// Keys whose values are never shown: private keys, passcodes, verifiers.
+// Keys whose values are never shown: private keys, passcodes, verifiers, and the id that rotating
+// ids are made from.
 bool IsSecretFactoryKey(std::string_view key);
 
 }  // namespace assay::image

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -20,8 +19,6 @@
 
 namespace assay::image {
 namespace {
-
-constexpr absl::string_view kMask = "***";
 
 std::string ShortDigest(ByteView value) { return ToHex(ByteView(Sha256(value)).first(8)); }
 
@@ -52,12 +49,25 @@ Shown Show(const NvsValue& value) {
 void SetValue(InspectedItem& item, Shown shown, bool show_secrets) {
   item.size = shown.bytes.size();
   if (item.secret && !show_secrets) {
-    item.value = std::string(kMask);
+    item.value = std::string(kMaskedValue);
   } else {
     item.value = std::move(shown.text);
     item.digest = ShortDigest(shown.bytes);
   }
   if (item.secret) WipeBytes(shown.bytes);
+}
+
+// Whether a record's data has a CRC of its own beside the header's.
+bool HasBodyCrc(const NvsRecord& record) {
+  return record.type == kNvsString || record.type == kNvsBlobV1 || record.type == kNvsBlobChunk;
+}
+
+void CountCrcs(const NvsRecord& record, InspectedItem& item) {
+  item.crcs += 1;
+  item.crcs_right += record.header_crc_ok;
+  if (!record.header_crc_ok || !HasBodyCrc(record)) return;
+  item.crcs += 1;
+  item.crcs_right += record.body_crc_ok;
 }
 
 std::string PlaceOf(const NvsRecord& record) {
@@ -75,6 +85,38 @@ std::string NvsSummary(const NvsReading& reading) {
   return absl::StrCat("NVS v", version == static_cast<uint8_t>(NvsVersion::kV1) ? 1 : 2, ", ",
                       reading.pages.size(), " pages, ", used, " in use, ", reading.entries.size(),
                       " entries");
+}
+
+absl::string_view PageStateName(uint32_t state) {
+  switch (state) {
+    case kNvsPageEmpty:
+      return "unused";
+    case kNvsPageActive:
+      return "active";
+    case kNvsPageFull:
+      return "full";
+    case kNvsPageFreeing:
+      return "freeing";
+  }
+  return "unknown";
+}
+
+void AddPages(const NvsReading& reading, Inspection& inspection) {
+  for (const NvsPage& page : reading.pages) {
+    inspection.pages.push_back({std::string(PageStateName(page.state)), page.in_use(),
+                                page.header_crc_ok, page.written, page.erased});
+  }
+}
+
+// Where not one entry can be read, says why that is most likely so, before the long list.
+void AddOpeningHint(const NvsReading& reading, bool with_keys, Inspection& inspection) {
+  const bool readable = std::any_of(reading.records.begin(), reading.records.end(),
+                                    [](const NvsRecord& record) { return record.header_crc_ok; });
+  if (reading.records.empty() || readable) return;
+  inspection.faults.insert(inspection.faults.begin(),
+                           with_keys ? "no entry can be read: these keys do not open the image"
+                                     : "no entry can be read: the image is encrypted, give its "
+                                       "keys partition or its HMAC key");
 }
 
 absl::StatusOr<SecretBytes> Opened(ByteView file, ByteView keys) {
@@ -95,7 +137,10 @@ absl::StatusOr<Inspection> InspectNvs(ByteView file, const InspectOptions& optio
   inspection.kind = InspectedKind::kNvs;
   inspection.summary = NvsSummary(*reading);
   inspection.faults = reading->faults;
+  AddPages(*reading, inspection);
+  AddOpeningHint(*reading, !options.nvs_keys.empty(), inspection);
   std::map<std::pair<std::string, std::string>, const NvsEntry*> entries;
+  std::map<std::pair<std::string, std::string>, size_t> items;
   for (const NvsEntry& entry : reading->entries)
     entries.emplace(std::pair{entry.name_space, entry.key}, &entry);
   for (const NvsRecord& record : reading->records) {
@@ -109,19 +154,26 @@ absl::StatusOr<Inspection> InspectNvs(ByteView file, const InspectOptions& optio
       item.type = absl::StrFormat("0x%02X", record.type);
       item.value = record.fault;
       item.sound = false;
+      CountCrcs(record, item);
       inspection.items.push_back(std::move(item));
       continue;
     }
-    // The first record of an entry brings it; further chunks and the index have nothing of their
-    // own to say.
-    const auto found = entries.find({record.name_space, record.key});
-    if (record.namespace_index == 0 || found == entries.end()) continue;
+    if (record.namespace_index == 0) continue;
+    // The first record of an entry brings it; further chunks and the index bring their CRCs.
+    const std::pair name{record.name_space, record.key};
+    if (const auto brought = items.find(name); brought != items.end()) {
+      CountCrcs(record, inspection.items[brought->second]);
+      continue;
+    }
+    const auto found = entries.find(name);
+    if (found == entries.end()) continue;
     item.name = absl::StrCat(record.name_space, "/", record.key);
     item.type = std::string(NvsTypeName(found->second->value));
     item.secret = IsSecretFactoryKey(record.key);
     SetValue(item, Show(found->second->value), options.show_secrets);
+    CountCrcs(record, item);
+    items.emplace(name, inspection.items.size());
     inspection.items.push_back(std::move(item));
-    entries.erase(found);
   }
   for (NvsEntry& entry : reading->entries) entry.secret = IsSecretFactoryKey(entry.key);
   return inspection;
@@ -178,7 +230,7 @@ bool IsSecretEntry(const SecureCertEntry& entry) {
   return entry.type == static_cast<uint8_t>(SecureCertType::kPrivateKey) ||
          entry.type == static_cast<uint8_t>(SecureCertType::kTeeKey) ||
          (entry.type == static_cast<uint8_t>(SecureCertType::kMatter) &&
-          entry.subtype == kMatterVerifier);
+          (entry.subtype == kMatterVerifier || entry.subtype == kMatterRotatingId));
 }
 
 Inspection InspectSecureCert(ByteView file, const InspectOptions& options) {
@@ -200,6 +252,8 @@ Inspection InspectSecureCert(ByteView file, const InspectOptions& options) {
     item.type = entry.flags == 0 ? "tlv" : absl::StrFormat("tlv, flags 0x%02X", entry.flags);
     item.secret = IsSecretEntry(entry);
     item.sound = record.crc_ok;
+    item.crcs = 1;
+    item.crcs_right = record.crc_ok;
     SetValue(item, {ToHex(entry.data.view()), ToBytes(entry.data.view())}, options.show_secrets);
     inspection.items.push_back(std::move(item));
   }
@@ -212,6 +266,7 @@ Inspection InspectKeys(ByteView file, const InspectOptions& options) {
   inspection.summary = "NVS key partition, XTS-AES-256";
   const auto key = ParseKeyPartition(file);
   if (!key.ok()) inspection.faults.emplace_back(key.status().message());
+  const bool crc_ok = ReadLe32(file.data() + kXtsKeySize) == EspCrc32(file.first(kXtsKeySize));
   for (size_t half = 0; half < 2; ++half) {
     InspectedItem item;
     item.where = absl::StrFormat("offset 0x%04X", 32 * half);
@@ -219,6 +274,8 @@ Inspection InspectKeys(ByteView file, const InspectOptions& options) {
     item.type = "key";
     item.secret = true;
     item.sound = key.ok();
+    item.crcs = 1;
+    item.crcs_right = crc_ok;
     const ByteView bytes = file.subspan(32 * half, 32);
     SetValue(item, {ToHex(bytes), ToBytes(bytes)}, options.show_secrets);
     inspection.items.push_back(std::move(item));
@@ -262,119 +319,6 @@ absl::StatusOr<Inspection> InspectImage(ByteView file, const InspectOptions& opt
   if (LooksLikeNvs(file)) return InspectNvs(file, options);
   return RefuseField(Reason::IMAGE_MALFORMED, "image", absl::StrCat(file.size(), " bytes"),
                      "neither an NVS image nor a key partition nor a secure-cert partition");
-}
-
-std::string InspectionText(const Inspection& inspection) {
-  std::string out = inspection.summary + "\n";
-  size_t where = 5, name = 4, type = 4;
-  for (const InspectedItem& item : inspection.items) {
-    where = std::max(where, item.where.size());
-    name = std::max(name, item.name.size());
-    type = std::max(type, item.type.size());
-  }
-  for (const InspectedItem& item : inspection.items) {
-    absl::StrAppendFormat(&out, "%-4s %-*s  %-*s  %-*s  %5d  %s\n", item.sound ? "ok" : "BAD",
-                          static_cast<int>(where), item.where, static_cast<int>(name), item.name,
-                          static_cast<int>(type), item.type, item.size, item.value);
-  }
-  for (const std::string& fault : inspection.faults) absl::StrAppend(&out, "FAULT ", fault, "\n");
-  absl::StrAppend(&out, inspection.sound() ? "sound\n" : "NOT SOUND\n");
-  return out;
-}
-
-std::string InspectionJson(const Inspection& inspection) {
-  nlohmann::ordered_json json;
-  json["kind"] = InspectedKindName(inspection.kind);
-  json["summary"] = inspection.summary;
-  json["sound"] = inspection.sound();
-  json["faults"] = inspection.faults;
-  json["entries"] = nlohmann::ordered_json::array();
-  for (const InspectedItem& item : inspection.items) {
-    nlohmann::ordered_json row;
-    row["where"] = item.where;
-    row["name"] = item.name;
-    row["type"] = item.type;
-    row["size"] = item.size;
-    row["value"] = item.value;
-    row["secret"] = item.secret;
-    row["sound"] = item.sound;
-    if (!item.digest.empty()) row["sha256_prefix"] = item.digest;
-    json["entries"].push_back(std::move(row));
-  }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-absl::StatusOr<std::vector<ImageDifference>> DiffImages(ByteView left,
-                                                        const InspectOptions& left_options,
-                                                        ByteView right,
-                                                        const InspectOptions& right_options) {
-  const auto read = [](ByteView file, InspectOptions options) {
-    options.show_secrets = true;  // to compare truly; masked again below
-    return InspectImage(file, options);
-  };
-  const auto a = read(left, left_options);
-  if (!a.ok()) return Within("left", a.status());
-  const auto b = read(right, right_options);
-  if (!b.ok()) return Within("right", b.status());
-  if (a->kind != b->kind) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "right", Text(InspectedKindName(b->kind)),
-                       absl::StrCat("is compared with an image of another kind, ",
-                                    Text(InspectedKindName(a->kind))));
-  }
-  const auto shown = [](const InspectedItem* item, bool show_secrets) {
-    if (item == nullptr) return std::string("(absent)");
-    return item->secret && !show_secrets ? std::string(kMask) : item->value;
-  };
-  // Unreadable entries have no name to compare by; their place stands for it.
-  const auto name_of = [](const InspectedItem& item) {
-    return item.sound ? item.name : absl::StrCat(item.name, " at ", item.where);
-  };
-  std::map<std::string, const InspectedItem*> others;
-  for (const InspectedItem& item : b->items) others.emplace(name_of(item), &item);
-  std::vector<ImageDifference> differences;
-  std::set<std::string> seen;
-  const auto add = [&](const std::string& name, const InspectedItem* mine,
-                       const InspectedItem* theirs) {
-    differences.push_back(
-        {name, shown(mine, left_options.show_secrets), shown(theirs, right_options.show_secrets)});
-  };
-  for (const InspectedItem& item : a->items) {
-    const std::string name = name_of(item);
-    seen.insert(name);
-    const auto found = others.find(name);
-    if (found == others.end()) {
-      add(name, &item, nullptr);
-    } else if (item.value != found->second->value || item.type != found->second->type) {
-      add(name, &item, found->second);
-    }
-  }
-  for (const InspectedItem& item : b->items) {
-    if (!seen.contains(name_of(item))) add(name_of(item), nullptr, &item);
-  }
-  if (a->faults != b->faults) {
-    differences.push_back(
-        {"(faults)", absl::StrCat(a->faults.size()), absl::StrCat(b->faults.size())});
-  }
-  return differences;
-}
-
-std::string DifferencesText(const std::vector<ImageDifference>& differences) {
-  if (differences.empty()) return "no difference\n";
-  std::string out;
-  for (const ImageDifference& difference : differences) {
-    absl::StrAppend(&out, difference.name, "\n  < ", difference.left, "\n  > ", difference.right,
-                    "\n");
-  }
-  return out;
-}
-
-std::string DifferencesJson(const std::vector<ImageDifference>& differences) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const ImageDifference& difference : differences) {
-    json.push_back(
-        {{"name", difference.name}, {"left", difference.left}, {"right", difference.right}});
-  }
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace assay::image

@@ -14,6 +14,9 @@ namespace assay::image {
 enum class InspectedKind { kNvs, kNvsKeys, kSecureCert };
 std::string_view InspectedKindName(InspectedKind kind);
 
+// What stands for a secret that was not asked for.
+inline constexpr std::string_view kMaskedValue = "***";
+
 struct InspectedItem {
   std::string where;  // "page 0 slot 3", "offset 0x0010"
   std::string name;   // "chip-factory/serial-num", "201/0 discriminator"
@@ -21,14 +24,26 @@ struct InspectedItem {
   size_t size = 0;    // bytes of value
   std::string value;  // text, or lower-case hex; masked as "***" where secret and not asked for
   bool secret = false;
-  bool sound = true;  // its CRCs hold
+  bool sound = true;  // its CRCs hold, and so does its shape
+  size_t crcs = 0;    // how many CRCs cover it: header, data, further chunks of a blob
+  size_t crcs_right = 0;
   std::string
       digest;  // first 8 bytes of SHA-256 of the value in hex; empty for secrets unless asked for
 };
 
+// A page of an NVS image; the counts are of slots.
+struct InspectedPage {
+  std::string state;  // "unused", "active", "full", "freeing", "unknown"
+  bool in_use = false;
+  bool header_crc_ok = false;
+  size_t written = 0;
+  size_t erased = 0;
+};
+
 struct Inspection {
   InspectedKind kind = InspectedKind::kNvs;
-  std::string summary;  // "NVS v2, 6 pages, 2 in use, 44 entries"
+  std::string summary;               // "NVS v2, 6 pages, 2 in use, 44 entries"
+  std::vector<InspectedPage> pages;  // of NVS images
   std::vector<InspectedItem> items;
   std::vector<std::string> faults;  // empty means sound
   bool sound() const { return faults.empty(); }

@@ -223,6 +223,16 @@ TEST_P(ImageConformance, RefusesForbiddenContentBeforeAnythingIsMade) {
 INSTANTIATE_TEST_SUITE_P(Formats, ImageConformance, ::testing::ValuesIn(Variants()),
                          [](const auto& info) { return info.param.name; });
 
+TEST(ImageFormats, EachHasOptionSetsInThisSuite) {
+  std::set<std::string> tried;
+  for (const Variant& variant : Variants()) tried.insert(variant.options.format);
+  for (const std::string& name : ImageFormatNames()) {
+    EXPECT_TRUE(tried.contains(name)) << name << " is registered, and nothing here tries it";
+    ASSERT_NE(FindImageFormat(name), nullptr);
+    EXPECT_EQ(FindImageFormat(name)->name(), name);
+  }
+}
+
 TEST(ImageOptions, ThatContradictAreRefused) {
   RepeatableRandom random(1);
   const auto reason = [&](const std::function<void(ImageOptions&, FactoryContent&)>& change) {

@@ -73,6 +73,43 @@ TEST(Inspect, GivesAVerdictOnEveryEntryOfASecureCert) {
   EXPECT_FALSE(inspection->items[1].sound);
 }
 
+TEST(Inspect, CountsEveryCrcAndNamesThePages) {
+  FactoryContent content = FullContent();
+  content.extra = {{"mine", "picture", Bytes(6000, 7)}};
+  auto files = Files({}, content);
+  SecretBytes& image = files[0].bytes;
+  auto inspection = InspectImage(image.view(), {});
+  ASSERT_TRUE(inspection.ok()) << inspection.status();
+  ASSERT_EQ(inspection->pages.size(), 6u);
+  EXPECT_EQ(inspection->pages[0].state, "full");
+  EXPECT_TRUE(inspection->pages[0].header_crc_ok);
+  EXPECT_EQ(inspection->pages[5].state, "unused");
+  for (const InspectedItem& item : inspection->items) {
+    EXPECT_EQ(item.crcs, item.crcs_right) << item.name;
+    // A number has its entry's CRC, a string its data's as well; the chunks of a blob and their
+    // index have theirs.
+    EXPECT_GE(item.crcs, item.type == "u32" ? 1u : 2u) << item.name;
+  }
+  EXPECT_GE(inspection->items.back().crcs, 5u) << "two chunks and their index";
+  image.data()[28] ^= 1;  // the first page's own CRC
+  inspection = InspectImage(image.view(), {});
+  EXPECT_FALSE(inspection->pages[0].header_crc_ok);
+  EXPECT_FALSE(inspection->sound());
+  EXPECT_THAT(InspectionText(*inspection), HasSubstr("page 0 full, header CRC BAD"));
+}
+
+TEST(Inspect, SaysThatAnImageIsEncryptedOrTheKeysAreOthers) {
+  ImageOptions options;
+  options.protection = NvsProtection::kHmac;
+  const auto files = Files(options, FullContent());
+  const auto without = InspectImage(files[0].bytes.view(), {});
+  ASSERT_TRUE(without.ok());
+  EXPECT_THAT(without->faults.front(), HasSubstr("encrypted, give its keys"));
+  const auto wrong = InspectImage(files[0].bytes.view(), {.nvs_keys = Bytes(32, 1)});
+  ASSERT_TRUE(wrong.ok()) << wrong.status();
+  EXPECT_THAT(wrong->faults.front(), HasSubstr("do not open"));
+}
+
 TEST(Inspect, SpeaksJson) {
   const auto files = Files({}, FullContent());
   const auto inspection = InspectImage(files[0].bytes.view(), {});
