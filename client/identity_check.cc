@@ -15,6 +15,16 @@ absl::Status Wrong(absl::string_view what, absl::string_view rule) {
   return RefuseField(Reason::VERIFY_FAILED, what, "", rule);
 }
 
+// A unit without the partition its DAC belongs in looks finished and is not.
+absl::Status CheckSecureCertIsThere(const v1::Identity& identity, const v1::ProductSpec& spec) {
+  if (!spec.image().secure_cert().attestation()) return absl::OkStatus();
+  const bool there =
+      std::any_of(identity.images().begin(), identity.images().end(),
+                  [](const v1::ImageFile& image) { return image.name() == "esp_secure_cert"; });
+  if (there) return absl::OkStatus();
+  return Wrong("images.esp_secure_cert", "is missing, and the product puts the DAC there");
+}
+
 absl::Status CheckImages(const v1::Identity& identity) {
   for (const v1::ImageFile& image : identity.images()) {
     const std::string where = absl::StrCat("images.", image.name());
@@ -58,6 +68,7 @@ absl::Status CheckCodes(const v1::OnboardingCodes& codes, const v1::ProductSpec&
 
 absl::Status CheckIdentity(const v1::Identity& identity, const v1::ProductSpec& spec) {
   ASSAY_RETURN_IF_ERROR(CheckImages(identity));
+  ASSAY_RETURN_IF_ERROR(CheckSecureCertIsThere(identity, spec));
   ASSAY_RETURN_IF_ERROR(CheckCertificates(identity));
   return CheckCodes(identity.codes(), spec);
 }

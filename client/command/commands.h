@@ -105,16 +105,6 @@ absl::Status ShowDevice(Context& context, const AuditOptions& options);
 absl::Status ExportManifest(Context& context, const AuditOptions& options);
 
 // ---- files, without a server ----
-struct CodesOptions {
-  std::string text;
-  uint64_t vendor_id = 0, product_id = 0, flow = 0, discovery = 2, discriminator = 0, passcode = 0;
-  std::string serial_number;
-  std::string png, svg;
-  bool show_qr = false;
-};
-absl::Status ParseCodes(Context& context, const CodesOptions& options);
-absl::Status MakeCodes(Context& context, const CodesOptions& options);
-
 struct ImageOptionsTyped {
   std::string file, other;
   std::string keys, other_keys;

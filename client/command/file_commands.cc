@@ -13,56 +13,14 @@
 #include "image/csv.h"
 #include "image/inspect.h"
 #include "image/label.h"
-#include "image/qr.h"
+#include "image/secure_cert.h"
 #include "matter/certificate.h"
-#include "matter/onboarding.h"
 #include "nlohmann/json.hpp"
 
 namespace assay::client {
 namespace {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
-
-void PrintFields(Context& context, const Fields& fields) {
-  if (context.json()) {
-    nlohmann::ordered_json json;
-    for (const auto& [name, value] : fields) json[name] = value;
-    context.Print(json.dump(2) + "\n");
-    return;
-  }
-  for (const auto& [name, value] : fields)
-    context.Print(absl::StrFormat("%-15s %s\n", name, value));
-}
-
-std::string Id(uint16_t id) { return absl::StrFormat("0x%04X", id); }
-
-Fields PayloadFields(const matter::SetupPayload& payload) {
-  Fields fields = {{"version", absl::StrCat(payload.version)},
-                   {"vendor_id", Id(payload.vendor_id)},
-                   {"product_id", Id(payload.product_id)},
-                   {"flow", absl::StrCat(static_cast<int>(payload.flow))},
-                   {"discovery", absl::StrCat(payload.discovery)},
-                   {"discriminator", absl::StrCat(payload.discriminator)},
-                   {"passcode", absl::StrFormat("%08d", payload.passcode)}};
-  if (const auto& serial = payload.extension.serial_number) {
-    fields.emplace_back("serial_number", std::holds_alternative<std::string>(*serial)
-                                             ? std::get<std::string>(*serial)
-                                             : absl::StrCat(std::get<uint64_t>(*serial)));
-  }
-  return fields;
-}
-
-absl::Status DrawQr(Context& context, const std::string& text, const CodesOptions& options) {
-  if (!options.show_qr && options.png.empty() && options.svg.empty()) return absl::OkStatus();
-  const auto qr = image::EncodeQr(text);
-  if (!qr.ok()) return qr.status();
-  if (options.show_qr) context.Print("\n" + image::RenderQrText(*qr));
-  if (!options.png.empty()) {
-    ASSAY_RETURN_IF_ERROR(ReplaceFile(options.png, image::RenderQrPng(*qr), kPrivateFile));
-  }
-  if (options.svg.empty()) return absl::OkStatus();
-  return ReplaceFile(options.svg, AsBytes(image::RenderQrSvg(*qr)), kPrivateFile);
-}
 
 // An image file and, where given, the keys that open it.
 struct OpenedImage {
@@ -114,63 +72,34 @@ class CsvTable {
   std::vector<image::CsvRecord> records_;
 };
 
-absl::Status CheckManifest(const std::string& manifest, ByteView image) {
+// The DAC of a secure-cert image; empty where the file is none.
+Bytes DacIn(ByteView file) {
+  const auto entries = image::ParseSecureCert(file);
+  if (!entries.ok()) return {};
+  const auto* const dac = image::FindEntry(*entries, image::SecureCertType::kDeviceCertificate);
+  return dac == nullptr ? Bytes() : ToBytes(dac->data.view());
+}
+
+// The unit whose row names this image by its digest or, for a secure-cert image beside a factory
+// image, by the DAC in it.
+absl::StatusOr<std::string> FindInManifest(const std::string& manifest, ByteView file) {
   const auto table = CsvTable::Read(manifest);
   if (!table.ok()) return table.status();
-  const std::string digest = ToHex(Sha256(image));
+  const std::string digest = ToHex(Sha256(file));
+  const Bytes dac = DacIn(file);
+  const std::string dac_digest = dac.empty() ? "" : ToHex(Sha256(dac));
   for (size_t row = 0; row < table->size(); ++row) {
-    if (table->Cell(row, "image_sha256") == digest) return absl::OkStatus();
+    const bool by_image = table->Cell(row, "image_sha256") == digest;
+    const bool by_dac = !dac.empty() && table->Cell(row, "dac_sha256") == dac_digest;
+    if (!by_image && !by_dac) continue;
+    return absl::StrCat("ticket ", table->Cell(row, "ticket"), ", device ",
+                        table->Cell(row, "device_id"), by_image ? "" : ", by its DAC");
   }
   return RefuseField(Reason::VERIFY_FAILED, "manifest", digest,
                      "no row of the manifest has this image");
 }
 
 }  // namespace
-
-absl::Status ParseCodes(Context& context, const CodesOptions& options) {
-  if (absl::StrContains(options.text, "MT:")) {
-    const auto payloads = matter::ParseQrs(options.text);
-    if (!payloads.ok()) return payloads.status();
-    for (const matter::SetupPayload& payload : *payloads)
-      PrintFields(context, PayloadFields(payload));
-    return DrawQr(context, options.text, options);
-  }
-  const auto code = matter::ParseManualCode(options.text);
-  if (!code.ok()) return code.status();
-  Fields fields = {
-      {"discriminator", absl::StrFormat("%d (upper four bits)", code->short_discriminator)},
-      {"passcode", absl::StrFormat("%08d", code->passcode)}};
-  if (code->is_long) {
-    fields.emplace_back("vendor_id", Id(code->vendor_id));
-    fields.emplace_back("product_id", Id(code->product_id));
-  }
-  PrintFields(context, fields);
-  return absl::OkStatus();
-}
-
-absl::Status MakeCodes(Context& context, const CodesOptions& options) {
-  if (options.vendor_id > 0xFFFF || options.product_id > 0xFFFF || options.flow > 2 ||
-      options.discovery > 0xFF || options.discriminator > 0xFFF || options.passcode > 99999998) {
-    return RefuseField(
-        Reason::FIELD_OUT_OF_RANGE, "codes", "",
-        "vendor and product are 16 bits, flow 0 to 2, discovery 8 bits, discriminator 0 to "
-        "4095, passcode 1 to 99999998");
-  }
-  matter::SetupPayload payload;
-  payload.vendor_id = static_cast<uint16_t>(options.vendor_id);
-  payload.product_id = static_cast<uint16_t>(options.product_id);
-  payload.flow = static_cast<matter::CommissioningFlow>(options.flow);
-  payload.discovery = static_cast<uint8_t>(options.discovery);
-  payload.discriminator = static_cast<uint16_t>(options.discriminator);
-  payload.passcode = static_cast<uint32_t>(options.passcode);
-  if (!options.serial_number.empty()) payload.extension.serial_number = options.serial_number;
-  const auto qr = matter::EncodeQr(payload);
-  if (!qr.ok()) return qr.status();
-  const auto manual = matter::EncodeManualCode(payload);
-  if (!manual.ok()) return manual.status();
-  PrintFields(context, {{"qr_code", *qr}, {"manual_code", matter::FormatManualCode(*manual)}});
-  return DrawQr(context, *qr, options);
-}
 
 absl::Status InspectImageFile(Context& context, const ImageOptionsTyped& options) {
   const auto opened = OpenImage(options.file, options.keys, options.show_secrets);
@@ -215,8 +144,24 @@ absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options)
                                : matter::Certificate::Parse(AsBytes(*text));
   if (!certificate.ok()) return Within("--certificate", certificate.status());
   ASSAY_RETURN_IF_ERROR(image::VerifyDetachedCms(*signature, *image, certificate->der()));
-  if (!options.manifest.empty()) ASSAY_RETURN_IF_ERROR(CheckManifest(options.manifest, *image));
-  PrintFields(context, {{"verified", options.file}, {"sha256", ToHex(Sha256(*image))}});
+  std::string unit = "not asked for";
+  if (!options.manifest.empty()) {
+    auto found = FindInManifest(options.manifest, *image);
+    if (!found.ok()) return found.status();
+    unit = *std::move(found);
+  }
+  const Fields fields = {{"verified", options.file},
+                         {"sha256", ToHex(Sha256(*image))},
+                         {"signature", signature_path},
+                         {"manifest", unit}};
+  if (context.json()) {
+    nlohmann::ordered_json json;
+    for (const auto& [name, value] : fields) json[name] = value;
+    context.Print(json.dump(2) + "\n");
+    return absl::OkStatus();
+  }
+  for (const auto& [name, value] : fields)
+    context.Print(absl::StrFormat("%-10s %s\n", name, value));
   return absl::OkStatus();
 }
 

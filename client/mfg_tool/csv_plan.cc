@@ -222,6 +222,21 @@ const CsvKey* FindKey(const std::vector<CsvKey>& schema, const NvsEntry& entry) 
   return nullptr;
 }
 
+// The lines of the rows so far by what their labels say: two units that answer to the same code
+// cannot be told apart.
+using LabelLines = std::map<std::pair<uint32_t, uint32_t>, size_t>;
+
+absl::Status CheckLabel(const std::string& place, size_t line, const v1::DeviceValues& values,
+                        LabelLines& lines) {
+  if (!values.has_passcode() || !values.has_discriminator()) return absl::OkStatus();
+  const auto [first, is_new] =
+      lines.emplace(std::pair(values.passcode(), values.discriminator()), line);
+  if (is_new) return absl::OkStatus();
+  return RefuseField(Reason::FIELDS_CONTRADICT, place, "",
+                     absl::StrCat("stands with the same discriminator in line ", first->second,
+                                  ": two units would have one label"));
+}
+
 }  // namespace
 
 absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string& csv_path,
@@ -253,6 +268,7 @@ absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string
     plan.extra_keys.push_back(std::move(extra));
   }
   std::map<std::string, size_t> columns = ColumnsOf(mcsv, mcsv_path);
+  LabelLines labels;
   for (const image::CsvUnit& unit : *units) {
     const auto place = [&](const std::string& key) {
       return Place(mcsv_path, unit.line, columns[key], key);
@@ -266,6 +282,7 @@ absl::StatusOr<CsvPlan> PlanFromCsvTexts(std::string_view csv, const std::string
       }
     }
     ASSAY_RETURN_IF_ERROR(CheckRow(place("verifier"), values));
+    ASSAY_RETURN_IF_ERROR(CheckLabel(place("passcode"), unit.line, values, labels));
     plan.devices.push_back(std::move(values));
   }
   return plan;

@@ -1,7 +1,7 @@
 # Debian packages. Sourced by deploy/quickstart and tests/run; needs say.sh and $source_dir.
 # shellcheck shell=bash disable=SC2154
 
-# packages_wanted [tests]: names from deploy/packages.txt, with those marked "tests" when asked.
+# packages_wanted [MARK]: names from deploy/packages.txt, with those of this mark (tests, nightly) when asked.
 packages_wanted() {
   local name mark
   while read -r name mark; do
@@ -51,7 +51,7 @@ packages_release_daemons() {
   packages_made=()
 }
 
-# install_packages LOG [tests]
+# install_packages LOG [MARK]
 install_packages() {
   local log=$1 missing
   command -v apt-get >/dev/null ||
