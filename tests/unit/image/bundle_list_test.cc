@@ -25,7 +25,9 @@ TEST(BundleListTest, ReadsAListInPiecesOfAnySize) {
   std::vector<std::string> names;
   BundleListReader reader("lot-1", [&](std::string_view name, const Sha256Digest& digest) {
     names.emplace_back(name);
-    if (names.size() == 1) EXPECT_EQ(digest, Sha256(AsBytes("a")));
+    if (names.size() == 1) {
+      EXPECT_EQ(digest, Sha256(AsBytes("a")));
+    }
   });
   ASSERT_TRUE(reader.Feed(Good()).ok());
   EXPECT_EQ(names, (std::vector<std::string>{"manifest.csv", "units/u1/factory.bin"}));
