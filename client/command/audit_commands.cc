@@ -1,14 +1,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "assay/v1/audit.grpc.pb.h"
+#include "assay/v1/records.grpc.pb.h"
 #include "base/refusal.h"
 #include "client/command/commands.h"
-#include "client/files.h"
 #include "client/numbers.h"
 #include "client/show.h"
-#include "image/csv.h"
 
 namespace assay::client {
 namespace {
@@ -25,6 +23,17 @@ std::string StateWord(v1::DeviceState state) {
   const auto* value = v1::DeviceState_descriptor()->FindValueByNumber(state);
   return value == nullptr ? "" : EnumWord(*value);
 }
+
+// Hex digits of a flag.
+absl::StatusOr<std::string> HexOf(const char* flag, const std::string& text) {
+  const auto bytes = FromHex(text);
+  if (!bytes.ok() || bytes->empty()) {
+    return RefuseField(Reason::FIELD_MALFORMED, flag, text, "must be hex digits");
+  }
+  return ToText(*bytes);
+}
+
+}  // namespace
 
 absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options) {
   v1::DeviceFilter filter;
@@ -57,52 +66,20 @@ absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options) {
   if (!options.until.empty()) {
     ASSAY_RETURN_IF_ERROR(date("--until", options.until, filter.mutable_sealed_until()));
   }
+  filter.set_serial_number_from(options.serial_from);
+  filter.set_serial_number_until(options.serial_until);
+  if (!options.dac_serial.empty()) {
+    const auto serial = HexOf("--dac-serial", options.dac_serial);
+    if (!serial.ok()) return serial.status();
+    filter.set_dac_serial(*serial);
+  }
+  if (!options.dac_skid.empty()) {
+    const auto skid = HexOf("--dac-skid", options.dac_skid);
+    if (!skid.ok()) return skid.status();
+    filter.set_dac_skid(*skid);
+  }
   return filter;
 }
-
-const std::vector<std::string>& ExportHead() {
-  static const auto* const kHead = new std::vector<std::string>{
-      "device_id",     "ticket",        "lot",          "product",
-      "vendor_id",     "product_id",    "factory",      "line",
-      "serial_number", "dac_serial",    "dac_sha256",   "public_key_sha256",
-      "pai",           "discriminator", "image_sha256", "image_signature",
-      "state",         "sealed_at",     "confirmed_at", "passcode",
-      "qrcode",        "manualcode"};
-  return *kHead;
-}
-
-std::string ExportRow(const v1::ManifestRow& row) {
-  const bool codes = !row.qr_code().empty();
-  const std::vector<std::string> cells = {row.device_id(),
-                                          row.ticket(),
-                                          row.lot(),
-                                          row.product(),
-                                          absl::StrFormat("0x%04X", row.vendor_id()),
-                                          absl::StrFormat("0x%04X", row.product_id()),
-                                          row.factory(),
-                                          row.line(),
-                                          row.serial_number(),
-                                          ToUpperHex(AsBytes(row.dac_serial())),
-                                          ToHex(AsBytes(row.dac_sha256())),
-                                          ToHex(AsBytes(row.public_key_sha256())),
-                                          row.pai(),
-                                          absl::StrCat(row.discriminator()),
-                                          ToHex(AsBytes(row.image_sha256())),
-                                          ToBase64(AsBytes(row.image_signature())),
-                                          StateWord(row.state()),
-                                          Stamp(row.sealed_at()),
-                                          Stamp(row.confirmed_at()),
-                                          codes ? absl::StrFormat("%08d", row.passcode()) : "",
-                                          row.qr_code(),
-                                          row.manual_code()};
-  return absl::StrJoin(cells, ",",
-                       [](std::string* out, const std::string& cell) {
-                         absl::StrAppend(out, image::CsvQuote(cell));
-                       }) +
-         "\n";
-}
-
-}  // namespace
 
 absl::Status ListDevices(Context& context, const AuditOptions& options) {
   auto filter = FilterOf(options);
@@ -141,58 +118,73 @@ absl::Status ListDevices(Context& context, const AuditOptions& options) {
 }
 
 absl::Status ShowDevice(Context& context, const AuditOptions& options) {
-  v1::GetDeviceRequest request;
-  if (options.dac_serial.empty()) {
+  v1::GetHistoryRequest request;
+  if (!options.device_id.empty()) {
     request.set_device_id(options.device_id);
+  } else if (!options.dac_serial.empty()) {
+    const auto serial = HexOf("--dac-serial", options.dac_serial);
+    if (!serial.ok()) return serial.status();
+    request.set_dac_serial(*serial);
+  } else if (!options.dac_skid.empty()) {
+    const auto skid = HexOf("--dac-skid", options.dac_skid);
+    if (!skid.ok()) return skid.status();
+    request.set_dac_skid(*skid);
+  } else if (!options.serial_number.empty()) {
+    request.mutable_serial_number()->set_lot(options.lot);
+    request.mutable_serial_number()->set_serial_number(options.serial_number);
   } else {
-    const auto serial = FromHex(options.dac_serial);
-    if (!serial.ok()) {
-      return RefuseField(Reason::FIELD_MALFORMED, "--dac-serial", options.dac_serial,
-                         "must be hex digits");
-    }
-    request.set_dac_serial(ToText(*serial));
+    return RefuseField(Reason::FIELD_REQUIRED, "device", "",
+                       "give its id, --dac-serial, --dac-skid or --serial-number");
   }
   const auto connection = context.Connect("auditor");
   if (!connection.ok()) return connection.status();
-  const auto stub = v1::AuditService::NewStub((*connection)->channel());
-  const auto row = (*connection)->Call(*stub, &Audit::GetDevice, request);
-  if (!row.ok()) return row.status();
-  context.PrintMessage(*row);
+  const auto stub = v1::RecordsService::NewStub((*connection)->channel());
+  const auto history = (*connection)->Call(*stub, &v1::RecordsService::Stub::GetHistory, request);
+  if (!history.ok()) return history.status();
+  if (context.json()) {
+    context.PrintMessage(*history);
+    return absl::OkStatus();
+  }
+  context.PrintMessage(history->device());
+  std::vector<std::vector<std::string>> rows;
+  for (const v1::HistoryEvent& event : history->events()) {
+    rows.push_back({Stamp(event.at()), event.what(), event.actor(),
+                    event.has_ledger_index() ? absl::StrCat(event.ledger_index()) : "",
+                    event.detail()});
+  }
+  context.Print("\n" + RenderTable({"when", "what", "who", "ledger", "detail"}, rows));
   return absl::OkStatus();
 }
 
-absl::Status ExportManifest(Context& context, const AuditOptions& options) {
+absl::Status WatchRecords(Context& context, const AuditOptions& options) {
   auto filter = FilterOf(options);
   if (!filter.ok()) return filter.status();
   const auto connection = context.Connect("auditor");
   if (!connection.ok()) return connection.status();
-  const auto stub = v1::AuditService::NewStub((*connection)->channel());
-  v1::ExportManifestRequest request;
+  const auto stub = v1::RecordsService::NewStub((*connection)->channel());
+  v1::FollowRequest request;
   *request.mutable_filter() = *std::move(filter);
-  grpc::ClientContext call;
-  const auto reader = stub->ExportManifest(&call, request);
-  const bool csv = options.format == "csv";
-  std::string text = csv ? absl::StrCat(absl::StrJoin(ExportHead(), ","), "\n") : "";
-  uint64_t count = 0;
-  v1::ManifestRow row;
-  // A file appears whole or not at all; standard output gets the rows as they come.
-  const bool to_file = !options.out.empty();
-  while (reader->Read(&row)) {
-    ++count;
-    absl::StrAppend(&text, csv ? ExportRow(row) : MessageJsonLine(row) + "\n");
-    if (!to_file) {
-      context.Print(text);
-      text.clear();
+  request.set_limit(1000);
+  uint64_t seen = 0;
+  context.Remark("watching; Ctrl-C ends it");
+  while (true) {
+    const auto answer = (*connection)->Call(*stub, &v1::RecordsService::Stub::Follow, request);
+    if (!answer.ok()) return answer.status();
+    const bool moved = answer->position() != request.position();
+    request.set_position(answer->position());
+    for (const v1::FollowedEvent& event : answer->events()) {
+      const v1::ManifestRow& row = event.device();
+      context.Print(context.json()
+                        ? MessageJsonLine(event) + "\n"
+                        : absl::StrFormat("%s  %-14s %-12s %-12s %-20s %s\n", Stamp(event.at()),
+                                          event.what(), row.lot(), row.line(), row.serial_number(),
+                                          row.device_id()));
+      if (++seen == options.events) return absl::OkStatus();
+    }
+    if (!moved || answer->events().empty()) {
+      WaitConnecting(*(*connection)->channel(), std::chrono::milliseconds(options.pause_ms));
     }
   }
-  ASSAY_RETURN_IF_ERROR(FromGrpc(reader->Finish()));
-  if (!to_file) {
-    context.Print(text);
-    return absl::OkStatus();
-  }
-  ASSAY_RETURN_IF_ERROR(ReplaceFile(options.out, AsBytes(text), kPrivateFile));
-  context.Remark(absl::StrCat(count, " rows in ", options.out));
-  return absl::OkStatus();
 }
 
 }  // namespace assay::client

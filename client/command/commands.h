@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "assay/v1/audit.pb.h"
 #include "client/command/context.h"
 #include "client/mfg_tool/options.h"
 
@@ -19,6 +21,9 @@ struct IssueOptions {
   uint64_t count = 0;
   std::string out;  // empty: ./<lot>
   std::string csr_folder;
+  std::string modules;   // csv
+  std::string given;     // folder or csv
+  std::string pai_file;  // with given
   std::string ticket_prefix;
   bool confirm = false;
   bool show_qr = false;
@@ -59,6 +64,24 @@ absl::Status ShowLot(Context& context, const LotOptions& options);
 absl::Status ListLots(Context& context, const LotOptions& options);
 absl::Status ShowStatus(Context& context);
 
+struct LeaseOptions {
+  std::string lot, line, id;
+  uint64_t count = 0;
+  std::string lasts;  // "8h", "30m", "2d"
+  bool all = false;
+};
+absl::Status GrantLease(Context& context, const LeaseOptions& options);
+absl::Status ReleaseLease(Context& context, const LeaseOptions& options);
+absl::Status ListLeases(Context& context, const LeaseOptions& options);
+
+struct ReconcileOptions {
+  std::string lot;
+  std::vector<std::string> shifts;  // "06:00"
+  std::string offset;               // "+08:00"
+  std::string csv;                  // file
+};
+absl::Status ReconcileLot(Context& context, const ReconcileOptions& options);
+
 // ---- authority ----
 struct PaiOptions {
   std::string name;
@@ -73,7 +96,6 @@ absl::Status CreatePai(Context& context, const PaiOptions& options);
 absl::Status InstallPai(Context& context, const PaiOptions& options);
 absl::Status SignSandboxPai(Context& context, const PaiOptions& options);
 absl::Status ActivatePai(Context& context, const PaiOptions& options);
-absl::Status RetirePai(Context& context, const PaiOptions& options);
 absl::Status ShowPai(Context& context, const PaiOptions& options);
 absl::Status ListPais(Context& context);
 
@@ -96,13 +118,24 @@ struct AuditOptions {
   std::string dac_serial;  // hex
   std::string lot, product, factory, line, serial_number, state;
   std::string from, until;  // dates
+  std::string serial_from, serial_until;
+  std::string dac_skid;  // hex
   std::string format = "csv";
   std::string out;
+  std::string manifest;  // export and verify-export: the signed manifest's file
+  bool codes = false;
   uint64_t limit = 100;
+  uint64_t events = 0;                // watch: ends after so many; 0: never
+  uint64_t pause_ms = 1000;           // watch: between two looks
+  std::string file, key, not_before;  // verify-export
 };
 absl::Status ListDevices(Context& context, const AuditOptions& options);
 absl::Status ShowDevice(Context& context, const AuditOptions& options);
-absl::Status ExportManifest(Context& context, const AuditOptions& options);
+absl::Status ExportRecords(Context& context, const AuditOptions& options);
+absl::Status VerifyExport(Context& context, const AuditOptions& options);
+absl::Status WatchRecords(Context& context, const AuditOptions& options);
+// The filter as typed; FIELD_MALFORMED names the flag.
+absl::StatusOr<v1::DeviceFilter> FilterOf(const AuditOptions& options);
 
 // ---- files, without a server ----
 struct ImageOptionsTyped {

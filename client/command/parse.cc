@@ -9,10 +9,13 @@
 #include "client/command/bundle_commands.h"
 #include "client/command/code_commands.h"
 #include "client/command/ledger_commands.h"
+#include "client/command/pai_key_commands.h"
 #include "client/command/proposal_commands.h"
+#include "client/command/records_tree.h"
 #include "client/command/revocation_commands.h"
 #include "client/command/sibling.h"
 #include "client/command/system_commands.h"
+#include "client/command/unknown_word.h"
 #include "client/numbers.h"
 
 #ifndef ASSAY_VERSION
@@ -45,7 +48,7 @@ class Tree {
     AddCatalog();
     AddAuthority();
     AddProposalCommands(app_, [this](Action action) { action_ = std::move(action); });
-    AddAudit();
+    AddAuditCommands(app_, [this](Action action) { action_ = std::move(action); });
     AddReceipts();
     AddLedger();
     AddFiles();
@@ -56,6 +59,7 @@ class Tree {
 
   ParsedCommand Parse(std::vector<std::string> arguments) {
     ParsedCommand parsed;
+    const std::vector<std::string> typed = arguments;
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
       app_.parse(arguments);
@@ -67,7 +71,8 @@ class Tree {
     } catch (const CLI::ParseError& e) {
       std::ostringstream text;
       app_.exit(e, text, text);
-      parsed.text = text.str();
+      const std::string unknown = UnknownCommand(app_, typed);
+      parsed.text = unknown.empty() ? text.str() : unknown;
       parsed.usage_error = true;
       return parsed;
     }
@@ -320,6 +325,7 @@ class Tree {
     Leaf(*products, "list", "all products", &ListProducts);
 
     CLI::App* const lots = Group("lot", "lots: how many may be issued");
+    AddLeaseCommands(*lots, [this](Action action) { action_ = std::move(action); });
     auto lot = std::make_shared<LotOptions>();
     app = Leaf(*lots, "open", "open a lot of a product", &OpenLot, lot);
     app->add_option("name", lot->name)->required();
@@ -362,10 +368,10 @@ class Tree {
     app->add_option("--paa", pai->paa_file, "PEM or DER")->required();
     for (const auto& [name, help, run] :
          {std::tuple("sign-sandbox", "sandbox: have the sandbox PAA sign it", &SignSandboxPai),
-          std::tuple("activate", "let it sign", &ActivatePai),
-          std::tuple("retire", "no more DACs from it", &RetirePai)}) {
+          std::tuple("activate", "let it sign", &ActivatePai)}) {
       Leaf(*pais, name, help, run, pai)->add_option("name", pai->name)->required();
     }
+    AddPaiKeyCommands(*pais, [this](Action action) { action_ = std::move(action); });
     app = Leaf(*pais, "show", "one PAI", &ShowPai, pai);
     app->add_option("name", pai->name)->required();
     app->add_option("--out", pai->out, "file for its chain (PEM)");
@@ -394,33 +400,6 @@ class Tree {
     AddNumber(app, "--dac-origin-product-id", cd->origin_product_id, "for white labels");
     app->add_option("--authorized-paa", cd->authorized_paas, "key ids of PAAs, hex");
     app->add_option("--out", cd->out, "file (DER)")->required();
-  }
-
-  static void AddFilter(CLI::App* app, AuditOptions& options) {
-    app->add_option("--lot", options.lot);
-    app->add_option("--product", options.product);
-    app->add_option("--factory", options.factory);
-    app->add_option("--line", options.line);
-    app->add_option("--serial-number", options.serial_number);
-    app->add_option("--state", options.state, "sealed, provisioned, scrapped, revoked");
-    app->add_option("--from", options.from, "sealed at or after, YYYY-MM-DD[ HH:MM:SS] UTC");
-    app->add_option("--until", options.until, "sealed before");
-  }
-
-  void AddAudit() {
-    CLI::App* const audit = Group("audit", "the records, reading only");
-    auto options = std::make_shared<AuditOptions>();
-    CLI::App* app = Leaf(*audit, "list", "devices", &ListDevices, options);
-    AddFilter(app, *options);
-    app->add_option("--limit", options->limit, "rows (default 100)")->check(CLI::PositiveNumber);
-    app = Leaf(*audit, "show", "one device", &ShowDevice, options);
-    CLI::Option* id = app->add_option("device", options->device_id, "device id");
-    app->add_option("--dac-serial", options->dac_serial, "serial number of its DAC, hex")
-        ->excludes(id);
-    app = Leaf(*audit, "export", "the whole manifest of a filter", &ExportManifest, options);
-    AddFilter(app, *options);
-    app->add_option("--format", options->format)->check(CLI::IsMember({"csv", "jsonl"}));
-    app->add_option("--out", options->out, "file (default: standard output)");
   }
 
   void AddFiles() {

@@ -55,7 +55,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kSequencing{200};
 constexpr std::chrono::minutes kTallying{1}, kExpiring{1};
-constexpr std::chrono::seconds kTlsPoll{10}, kStockTaking{15}, kHsmCheckTime{3};
+constexpr std::chrono::seconds kTlsPoll{10}, kOrphans{2}, kStockTaking{15}, kHsmCheckTime{3};
 
 std::string InstanceId(Random& random) {
   std::array<char, 65> host{};
@@ -141,6 +141,7 @@ class Daemon::Impl {
     tally_loop_.reset();
     ledger_loop_.reset();
     tls_loop_.reset();
+    orphan_loop_.reset();
     health_.reset();
     server_.reset();
     // Attempts under way end before the lease does.
@@ -296,14 +297,14 @@ class Daemon::Impl {
                                                                  revocation_->revocation());
     keys_->Serve(*desk_, *calls_, *authority_);
     approval_service_ = std::make_unique<rpc::ApprovalService>(*desk_, *calls_, *approvals_);
-    const rpc::PageTokens page_tokens(PageTokenKey(*tls_->State()));
     audit_service_ = std::make_unique<rpc::AuditService>(
-        *desk_, *calls_, parts_.store, page_tokens,
+        *desk_, *calls_, parts_.store, rpc::PageTokens(PageTokenKey(*tls_->State())),
         [this](const db::ManifestRow& stored, v1::ManifestRow& row) {
           return codes_->Open(stored, row);
         },
         &records_->reads());
-    records_->Serve(*desk_, *calls_, *audit_service_, page_tokens);
+    records_->Serve(*desk_, *calls_, *audit_service_,
+                     rpc::PageTokens(PageTokenKey(*tls_->State())));
     ledger_service_ = std::make_unique<rpc::LedgerService>(
         *desk_, *calls_, parts_.store, parts_.ledger, [this] { return sequencer_->PublicKey(); });
     bundler_ = std::make_unique<issue::Bundler>(
@@ -393,6 +394,7 @@ class Daemon::Impl {
                                           if (changed.ok() && *changed) LogInfo("tls_reloaded");
                                           return changed.status();
                                         }));
+    orphan_loop_ = std::make_unique<ops::Periodic>(kOrphans, [this] { pipeline_->VoidOrphans(); });
     stock_loop_ = std::make_unique<ops::Periodic>(
         kStockTaking, ops::Told("stock_taking", [this] { return stock_->Take(); }));
     ledger_loop_ = std::make_unique<ops::Periodic>(
@@ -477,7 +479,8 @@ class Daemon::Impl {
   std::unique_ptr<rpc::BlockingPool> calls_;
   std::unique_ptr<rpc::RpcServer> server_;
   std::unique_ptr<ops::Health> health_;
-  std::unique_ptr<ops::Periodic> tls_loop_, stock_loop_, ledger_loop_, tally_loop_, expiry_loop_;
+  std::unique_ptr<ops::Periodic> tls_loop_, orphan_loop_, stock_loop_, ledger_loop_, tally_loop_,
+      expiry_loop_;
   std::unique_ptr<ops::StockTaking> stock_;
   std::unique_ptr<ops::HttpServer> http_;
   bool drained_ = false;
@@ -500,6 +503,9 @@ bool Daemon::Ready() const { return impl_->health().Ready(); }
 std::string Daemon::MetricsText() const { return impl_->metrics().Text(); }
 bool Daemon::AwaitReady(bool ready, std::chrono::milliseconds longest) {
   return impl_->health().Await(ready, longest);
+}
+bool Daemon::AwaitPart(const std::string& name, bool well, std::chrono::milliseconds longest) {
+  return impl_->health().AwaitPart(name, well, longest);
 }
 absl::Status Daemon::Reload(const ops::Config& config) { return impl_->Reload(config); }
 void Daemon::Drain() { impl_->Stop(impl_->config().limits.drain); }

@@ -49,6 +49,9 @@ class Daemon {
   std::string MetricsText() const;
   // Waits until Ready() is `ready`; false after `longest`.
   bool AwaitReady(bool ready, std::chrono::milliseconds longest);
+  // The same for one part of its health: "store", "hsm", "clock", "ledger". False for a part that
+  // is not checked.
+  bool AwaitPart(const std::string& name, bool well, std::chrono::milliseconds longest);
 
   // Grants, call limits, log level and TLS files; the rest waits for a restart, which the log says.
   // TLS files that are bad keep the old ones and are the answer; grants are taken over all the

@@ -43,16 +43,24 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
       observer_(observer),
       options_(std::move(options)),
       plans_(store_, std::move(token), options_.wrapping_key),
+      gate_(options_.max_in_flight),
       crypto_(options_.crypto_threads,
               {{1, [this](auto batch) { Finish(*batch.front()); }},
                {1, [this](auto batch) { Verify(batch.front()); }},
-               {kBuildBatch, [this](auto batch) { BuildBatch(std::move(batch)); }}}),
+               {kBuildBatch, [this](auto batch) { BuildBatch(std::move(batch)); }}},
+              [](const WorkPtr& work) { return work->caller.line; }),
       database_(options_.store_threads,
                 {{options_.max_batch, [this](auto batch) { SealBatch(std::move(batch)); }},
                  {options_.max_batch, [this](auto batch) { VoidBatch(std::move(batch)); }},
                  {options_.max_batch, [this](auto batch) { IntentBatch(std::move(batch)); }},
                  {options_.max_batch, [this](auto batch) { ConfirmBatch(std::move(batch)); }},
-                 {options_.max_batch, [this](auto batch) { TicketBatch(std::move(batch)); }}}) {
+                 {options_.max_batch, [this](auto batch) { TicketBatch(std::move(batch)); }}},
+                [](const Errand& errand) {
+                  if (errand.work != nullptr) return errand.work->caller.line;
+                  return errand.confirming != nullptr ? errand.confirming->caller.line
+                                                      : std::string();
+                }) {
+  gate_.SetLimits(options_.limits);
   const auto certificate = matter::Certificate::Parse(options_.image_certificate);
   if (certificate.ok()) {
     auto key = matter::SignatureVerifier::Make(certificate->public_key());
@@ -64,7 +72,7 @@ Pipeline::Impl::~Impl() {
   Drain();
   {
     std::unique_lock lock(mutex_);
-    idle_.wait(lock, [this] { return in_flight_ == 0; });
+    idle_.wait(lock, [this] { return gate_.in_flight() == 0; });
   }
   crypto_.Stop();
   database_.Stop();
@@ -100,6 +108,8 @@ void Pipeline::Confirm(const access::Caller& caller, v1::ConfirmRequest request,
 }
 
 void Pipeline::Drain() { impl_->Drain(); }
+void Pipeline::VoidOrphans() { impl_->VoidOrphans(); }
 PipelineCounters Pipeline::Counters() const { return impl_->Counters(); }
+void Pipeline::SetLimits(FairLimits limits) { impl_->SetLimits(limits); }
 
 }  // namespace assay::issue

@@ -16,6 +16,7 @@
 #include "hsm/signer_pool.h"
 #include "hsm/token.h"
 #include "server/access/caller.h"
+#include "server/issue/fair_gate.h"
 
 namespace assay::issue {
 
@@ -40,9 +41,12 @@ struct PipelineOptions {
   Bytes image_certificate;                      // DER, for that key
   std::string wrapping_key = "assay-wrapping";  // label in the token
   int crypto_threads = 2;
-  int store_threads = 2;                         // how many batches may be at the database at once
-  int max_batch = 64;                            // tickets in one transaction
-  int max_in_flight = 1024;                      // more are refused with OVERLOADED
+  int store_threads = 2;     // how many batches may be at the database at once
+  int max_batch = 64;        // tickets in one transaction
+  int max_in_flight = 1024;  // more are refused with OVERLOADED
+  // Of these so many are worked on; the others wait outside, each line's for their turn.
+  int max_active = 256;
+  FairLimits limits;
   std::chrono::milliseconds least_deadline{20};  // less time left than this is refused
 };
 
@@ -69,6 +73,10 @@ class Pipeline {
   void Fetch(const access::Caller& caller, v1::GetSealedRequest request, Deadline deadline,
              Done done);
 
+  // Tries again to void attempts whose voiding failed while the database was away, so that their
+  // quota comes back though no further ticket comes. Does not block.
+  void VoidOrphans();
+
   using ConfirmDone = std::function<void(absl::StatusOr<v1::ConfirmResponse>)>;
   void Confirm(const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline,
                ConfirmDone done);
@@ -76,6 +84,8 @@ class Pipeline {
   // From now on new tickets are refused with DRAINING; what is under way ends.
   void Drain();
   PipelineCounters Counters() const;
+  // From now on; what is under way stays.
+  void SetLimits(FairLimits limits);
 
  private:
   class Impl;

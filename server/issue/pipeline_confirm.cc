@@ -20,16 +20,7 @@ void Pipeline::Impl::Confirm(const access::Caller& caller, v1::ConfirmRequest re
                           absl::StrCat(static_cast<int>(request.outcome())),
                           "must be PROVISIONED or SCRAPPED");
   }
-  if (refusal.ok()) {
-    const std::lock_guard lock(mutex_);
-    if (draining_) {
-      refusal = Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
-    } else if (in_flight_ >= options_.max_in_flight) {
-      refusal = Refuse(Reason::OVERLOADED, absl::StrCat(in_flight_, " tickets are under way"));
-    } else {
-      ++in_flight_;
-    }
-  }
+  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), false);
   if (!refusal.ok()) {
     done(refusal);
     return;
@@ -42,16 +33,17 @@ void Pipeline::Impl::Confirm(const access::Caller& caller, v1::ConfirmRequest re
 void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
   std::vector<db::Confirmation> confirmations;
   std::vector<std::shared_ptr<Confirming>> live;
+  lot::BatchPlans plans(plans_, lot::PlanFor::kConfirming);
   for (const Errand& errand : batch) {
     const auto& confirming = errand.confirming;
     absl::StatusOr<std::shared_ptr<const lot::LotPlan>> plan =
         Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the call waited");
     if (!confirming->deadline.Passed()) {
-      plan = FindGranted(confirming->caller, confirming->request.lot());
+      plan = FindGranted(confirming->caller, confirming->request.lot(), plans);
     }
     if (!plan.ok()) {
       confirming->done(plan.status());
-      Leave();
+      Leave(confirming->caller.line, confirming->request.lot());
       continue;
     }
     db::Confirmation confirmation;
@@ -62,6 +54,8 @@ void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
     confirmation.outcome = confirming->request.outcome() == v1::OUTCOME_SCRAPPED
                                ? db::DeviceState::kScrapped
                                : db::DeviceState::kProvisioned;
+    confirmation.revoke = (*plan)->spec.scrap().revoke();
+    confirmation.return_quota = !(*plan)->spec.scrap().replacement_costs_quota();
     confirmations.push_back(std::move(confirmation));
     live.push_back(confirming);
   }
@@ -76,7 +70,7 @@ void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
     } else {
       live[i]->done(outcomes[i].status());
     }
-    Leave();
+    Leave(live[i]->caller.line, live[i]->request.lot());
   }
 }
 

@@ -88,12 +88,28 @@ void Pipeline::Impl::End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> 
   observer_.Finished(answer.status(), answer.ok() && answer->sealed_before(),
                      Steady::now() - work->started);
   work->done(std::move(answer));
-  Leave();
+  StopWork();
+  Leave(work->caller.line, work->request.lot());
 }
 
-void Pipeline::Impl::Leave() {
+void Pipeline::Impl::Leave(const std::string& line, const std::string& lot) {
   const std::lock_guard lock(mutex_);
-  if (--in_flight_ == 0) idle_.notify_all();
+  gate_.Leave(line, lot);
+  if (gate_.in_flight() == 0) idle_.notify_all();
+}
+
+// The place goes to the line whose turn it is.
+void Pipeline::Impl::StopWork() {
+  WorkPtr next;
+  {
+    const std::lock_guard lock(mutex_);
+    if (outside_.empty()) {
+      --active_;
+      return;
+    }
+    next = outside_.Pop();
+  }
+  database_.Push(kTicket, {next, nullptr, std::nullopt});
 }
 
 void Pipeline::Impl::Succeed(const WorkPtr& work, store::v1::SealedIdentity sealed,

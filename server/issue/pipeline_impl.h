@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/issue/fair_gate.h"
+#include "server/issue/lanes.h"
 #include "server/issue/pipeline.h"
 #include "server/issue/work.h"
 #include "server/issue/work_queue.h"
@@ -36,9 +38,14 @@ class Pipeline::Impl {
     const std::lock_guard lock(mutex_);
     draining_ = true;
   }
+  void VoidOrphans() { RetryOrphans(); }
   PipelineCounters Counters() const {
     const std::lock_guard lock(mutex_);
-    return {in_flight_, crypto_.Waiting()};
+    return {gate_.in_flight(), crypto_.Waiting()};
+  }
+  void SetLimits(FairLimits limits) {
+    const std::lock_guard lock(mutex_);
+    gate_.SetLimits(limits);
   }
 
  private:
@@ -70,9 +77,9 @@ class Pipeline::Impl {
   }
 
   void TicketBatch(std::vector<Errand> batch);
-  absl::StatusOr<std::shared_ptr<const lot::LotPlan>> FindGranted(const access::Caller& caller,
-                                                                  const std::string& lot);
-  bool Admit(const WorkPtr& work);
+  static absl::StatusOr<std::shared_ptr<const lot::LotPlan>> FindGranted(
+      const access::Caller& caller, const std::string& lot, lot::BatchPlans& plans);
+  bool Admit(const WorkPtr& work, lot::BatchPlans& plans);
   void TakeView(const WorkPtr& work, db::TicketView view, std::vector<db::Void>& voids,
                 std::vector<WorkPtr>& again);
   bool IsOrphan(const Work& work, const db::TicketView& view);
@@ -96,7 +103,13 @@ class Pipeline::Impl {
   void Refused(const WorkPtr& work, const absl::Status& why);
   std::vector<WorkPtr> Disown(Work& work);
   void End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> answer);
-  void Leave();
+  // DRAINING, or what the gate says. Counts the call in when OK; Leave follows then.
+  absl::Status Enter(const std::string& line, const std::string& lot, bool metered);
+  void Leave(const std::string& line, const std::string& lot);
+  // A ticket's work begins now or when a place is free and its line's turn has come; StopWork frees
+  // the place.
+  void StartWork(const WorkPtr& work);
+  void StopWork();
   void RetryOrphans();
 
   std::shared_ptr<db::Store> store_;
@@ -111,7 +124,9 @@ class Pipeline::Impl {
   mutable std::mutex mutex_;
   std::condition_variable idle_;
   bool draining_ = false;
-  int in_flight_ = 0;
+  FairGate gate_;
+  int active_ = 0;
+  Lanes<WorkPtr> outside_;  // entered, and not worked on yet
   // Tickets under way in this process: a retry joins, it does not race.
   std::map<std::string, Owned> under_way_;
   // Attempts whose voiding failed; tried again when the database answers.

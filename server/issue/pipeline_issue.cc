@@ -48,6 +48,14 @@ void Pipeline::Impl::BuildBatch(std::vector<WorkPtr> batch) {
 // --------------------------------------------------------------------------------------
 
 void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
+  // Nobody waits for them any more: no intent, no signature.
+  std::erase_if(batch, [this](const Errand& errand) {
+    if (!errand.work->deadline.Passed()) return false;
+    Refused(errand.work,
+            Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
+    return true;
+  });
+  if (batch.empty()) return;
   std::vector<db::Intent> intents;
   for (const Errand& errand : batch) {
     const Work& work = *errand.work;

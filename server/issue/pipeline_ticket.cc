@@ -19,16 +19,8 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
                      absl::StrCat("less than ", options_.least_deadline.count(),
                                   " ms are left before the deadline"));
   }
-  if (refusal.ok()) {
-    const std::lock_guard lock(mutex_);
-    if (draining_) {
-      refusal = Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
-    } else if (in_flight_ >= options_.max_in_flight) {
-      refusal = Refuse(Reason::OVERLOADED, absl::StrCat(in_flight_, " tickets are under way"));
-    } else {
-      ++in_flight_;
-    }
-  }
+  // A fetch is no new ticket: it takes nothing from the line's rate.
+  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), !fetch_only);
   if (!refusal.ok()) {
     observer_.Finished(refusal, false, std::chrono::nanoseconds(0));
     done(refusal);
@@ -40,13 +32,30 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
   work->deadline = deadline;
   work->fetch_only = fetch_only;
   work->done = std::move(done);
+  StartWork(work);
+}
+
+absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& lot, bool metered) {
+  const std::lock_guard lock(mutex_);
+  if (draining_) {
+    return Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
+  }
+  return gate_.Enter(line, lot, metered, clock_.Now());
+}
+
+void Pipeline::Impl::StartWork(const WorkPtr& work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (active_ >= options_.max_active) return outside_.Push(work->caller.line, work);
+    ++active_;
+  }
   database_.Push(kTicket, {work, nullptr, std::nullopt});
 }
 
 // A line that is granted only certain lots or factories learns nothing of others.
 absl::StatusOr<std::shared_ptr<const lot::LotPlan>> Pipeline::Impl::FindGranted(
-    const access::Caller& caller, const std::string& lot) {
-  auto plan = plans_.Find(lot);
+    const access::Caller& caller, const std::string& lot, lot::BatchPlans& plans) {
+  auto plan = plans.Find(lot);
   absl::Status granted;
   if (plan.ok()) {
     granted = caller.CheckLot((*plan)->lot.factory, (*plan)->lot.name);
@@ -59,13 +68,13 @@ absl::StatusOr<std::shared_ptr<const lot::LotPlan>> Pipeline::Impl::FindGranted(
 
 // The part that needs the lot: whether the caller may use it, and whether the request fits its
 // product.
-bool Pipeline::Impl::Admit(const WorkPtr& work) {
+bool Pipeline::Impl::Admit(const WorkPtr& work, lot::BatchPlans& plans) {
   if (work->deadline.Passed()) {
     Refused(work,
             Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
     return false;
   }
-  auto plan = FindGranted(work->caller, work->request.lot());
+  auto plan = FindGranted(work->caller, work->request.lot(), plans);
   absl::Status refusal = plan.status();
   if (refusal.ok() && !work->fetch_only) {
     refusal = CheckAgainstPlan(work->request, **plan, options_.production);
@@ -88,9 +97,10 @@ bool Pipeline::Impl::Admit(const WorkPtr& work) {
 void Pipeline::Impl::TicketBatch(std::vector<Errand> batch) {
   std::vector<WorkPtr> works;
   std::vector<db::TicketKey> keys;
+  lot::BatchPlans plans(plans_, lot::PlanFor::kIssuing);
   for (Errand& errand : batch) {
     const WorkPtr& work = errand.work;
-    if (work->plan == nullptr && !Admit(work)) continue;
+    if (work->plan == nullptr && !Admit(work, plans)) continue;
     keys.push_back({work->plan->lot.id, work->request.ticket()});
     works.push_back(work);
   }

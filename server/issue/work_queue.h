@@ -3,7 +3,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -11,10 +10,13 @@
 #include <thread>
 #include <vector>
 
+#include "server/issue/lanes.h"
+
 namespace assay::issue {
 
 // Several kinds of work share the threads; a kind listed earlier goes first, so that what is nearly
-// done leaves before new work enters. Thread-safe.
+// done leaves before new work enters. Within a kind lanes take turns, so that many items of one
+// lane do not hold up those of another. Thread-safe.
 template <typename Item>
 class WorkQueue {
  public:
@@ -23,16 +25,20 @@ class WorkQueue {
     std::function<void(std::vector<Item>)> run;
   };
 
-  WorkQueue(int threads, std::vector<Kind> kinds)
-      : kinds_(std::move(kinds)), waiting_(kinds_.size()) {
+  // The lane of an item; none: one lane for all.
+  using LaneOf = std::function<std::string(const Item&)>;
+
+  WorkQueue(int threads, std::vector<Kind> kinds, LaneOf lane_of = {})
+      : kinds_(std::move(kinds)), lane_of_(std::move(lane_of)), waiting_(kinds_.size()) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
   }
   // Finishes everything that was pushed.
   ~WorkQueue() { Stop(); }
 
   void Push(size_t kind, Item item) {
+    const std::string lane = lane_of_ ? lane_of_(item) : std::string();
     const std::lock_guard lock(mutex_);
-    waiting_[kind].push_back(std::move(item));
+    waiting_[kind].Push(lane, std::move(item));
     // Under the lock: once the item is done the queue may be gone, and threads that are not its own
     // push too.
     ready_.notify_one();
@@ -74,8 +80,7 @@ class WorkQueue {
       std::vector<Item> batch;
       auto& queue = waiting_[kind];
       while (!queue.empty() && static_cast<int>(batch.size()) < kinds_[kind].max_batch) {
-        batch.push_back(std::move(queue.front()));
-        queue.pop_front();
+        batch.push_back(queue.Pop());
       }
       lock.unlock();
       kinds_[kind].run(std::move(batch));
@@ -84,9 +89,10 @@ class WorkQueue {
   }
 
   std::vector<Kind> kinds_;
+  const LaneOf lane_of_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
-  std::vector<std::deque<Item>> waiting_;
+  std::vector<Lanes<Item>> waiting_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -341,6 +341,13 @@ class ConfigFile {
     };
     limits.crypto_threads = cores;
     number("max_in_flight", limits.max_in_flight, 1, 100'000);
+    number("max_active", limits.max_active, 1, 100'000);
+    int line_rate = 0;
+    number("line_rate", line_rate, 0, 1'000'000);
+    limits.fair.line_rate = line_rate;
+    number("line_burst", limits.fair.line_burst, 0, 1'000'000);
+    number("line_in_flight", limits.fair.line_in_flight, 0, 100'000);
+    number("lot_in_flight", limits.fair.lot_in_flight, 0, 100'000);
     number("crypto_threads", limits.crypto_threads, 1, 1024);
     number("store_threads", limits.store_threads, 1, 256);
     number("max_batch", limits.max_batch, 1, 1024);
@@ -391,7 +398,9 @@ std::string FixedParts(const YAML::Node& document) {
     if (key == "limits" && entry.second.IsMap()) {
       for (const auto& limit : entry.second) {
         const std::string name = limit.first.Scalar();
-        if (name == "default_deadline" || name == "least_deadline" || name == "stream_in_flight")
+        if (name == "default_deadline" || name == "least_deadline" || name == "stream_in_flight" ||
+            name == "line_rate" || name == "line_burst" || name == "line_in_flight" ||
+            name == "lot_in_flight")
           continue;
         text += absl::StrCat("limits.", name, ": ", YAML::Dump(limit.second), "\n");
       }

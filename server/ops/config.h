@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "server/access/grants.h"
+#include "server/issue/fair_gate.h"
 #include "server/rpc/front_desk.h"
 #include "server/rpc/tls.h"
 
@@ -80,7 +81,9 @@ struct LimitsConfig {
   int max_batch = 64;
   int call_threads = 4;  // for calls that are not issuing
   int call_queue = 256;
-  rpc::CallLimits calls;  // default_deadline, least_deadline, stream_in_flight
+  int max_active = 256;    // of max_in_flight, worked on at a time
+  issue::FairLimits fair;  // line_rate, line_burst, line_in_flight, lot_in_flight
+  rpc::CallLimits calls;   // default_deadline, least_deadline, stream_in_flight
   std::chrono::milliseconds lease{30'000};
   std::chrono::milliseconds drain{20'000};  // SIGTERM to the end, at most
   std::chrono::milliseconds drain_delay{

@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "base/refusal.h"
+#include "google/protobuf/util/json_util.h"
 #include "server/rpc/export_stream.h"
 #include "server/rpc/unary.h"
 
@@ -63,17 +64,37 @@ absl::StatusOr<db::DeviceFilter> ReadDeviceFilter(const v1::DeviceFilter& filter
     if (!time.ok()) return time.status();
     read.sealed_until = *time;
   }
+  read.serial_number_from = filter.serial_number_from();
+  read.serial_number_until = filter.serial_number_until();
+  if (!read.serial_number_until.empty() && read.serial_number_from > read.serial_number_until) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "filter.serial_number_from",
+                       read.serial_number_from, "must not come after serial_number_until");
+  }
+  read.dac_serial = ToBytes(AsBytes(filter.dac_serial()));
+  read.dac_skid = ToBytes(AsBytes(filter.dac_skid()));
+  if (!read.dac_skid.empty() && read.dac_skid.size() != 20) {
+    return RefuseField(Reason::FIELD_MALFORMED, "filter.dac_skid", ToHex(read.dac_skid),
+                       "must be 20 bytes");
+  }
   return read;
+}
+
+std::string FilterText(const v1::DeviceFilter& filter) {
+  std::string json;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  return google::protobuf::util::MessageToJsonString(filter, &json, options).ok() ? json : "{}";
 }
 
 AuditService::AuditService(const FrontDesk& desk, BlockingPool& pool,
                            std::shared_ptr<db::Store> store, PageTokens tokens,
-                           OpenRowCodes open_codes)
+                           OpenRowCodes open_codes, ledger::ReadTally* reads)
     : desk_(desk),
       pool_(pool),
       store_(std::move(store)),
       tokens_(std::move(tokens)),
-      open_codes_(std::move(open_codes)) {}
+      open_codes_(std::move(open_codes)),
+      reads_(reads) {}
 
 absl::StatusOr<v1::ManifestRow> AuditService::Present(const access::Caller& caller,
                                                       const db::ManifestRow& stored) const {
@@ -166,6 +187,7 @@ absl::StatusOr<v1::ListDevicesResponse> AuditService::List(
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "page_size", std::to_string(request.page_size()),
                        "must be 1 to 1000");
   }
+  ASSAY_RETURN_IF_ERROR(Gate());
   const auto filter = ReadDeviceFilter(request.filter());
   if (!filter.ok()) return filter.status();
   const std::string query = QueryText(caller, request.filter());
@@ -174,6 +196,7 @@ absl::StatusOr<v1::ListDevicesResponse> AuditService::List(
   auto page = ReadPage(caller, *filter, *after_row,
                        request.page_size() == 0 ? kUsualPage : request.page_size());
   if (!page.ok()) return page.status();
+  CountRead(caller, "AuditService/ListDevices", FilterText(request.filter()), page->rows.size());
   v1::ListDevicesResponse response;
   for (v1::ManifestRow& row : page->rows) *response.add_rows() = std::move(row);
   if (page->more) response.set_next_page_token(tokens_.Make(query, page->last_row));
@@ -183,9 +206,16 @@ absl::StatusOr<v1::ListDevicesResponse> AuditService::List(
 grpc::ServerUnaryReactor* AuditService::GetDevice(grpc::CallbackServerContext* context,
                                                   const v1::GetDeviceRequest* request,
                                                   v1::ManifestRow* response) {
-  return ServeBlocking(
-      desk_, pool_, context, "assay.v1.AuditService/GetDevice", "", response,
-      [this, request](const Call& call) { return FindDevice(call.caller(), *request); });
+  return ServeBlocking(desk_, pool_, context, "assay.v1.AuditService/GetDevice", "", response,
+                       [this, request](const Call& call) -> absl::StatusOr<v1::ManifestRow> {
+                         ASSAY_RETURN_IF_ERROR(Gate());
+                         auto row = FindDevice(call.caller(), *request);
+                         if (row.ok()) {
+                           CountRead(call.caller(), "AuditService/GetDevice",
+                                     "device=" + row->device_id(), 1);
+                         }
+                         return row;
+                       });
 }
 
 grpc::ServerUnaryReactor* AuditService::ListDevices(grpc::CallbackServerContext* context,

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "assay/v1/audit.grpc.pb.h"
 #include "db/store.h"
+#include "server/ledger/read_tally.h"
 #include "server/rpc/blocking_pool.h"
 #include "server/rpc/front_desk.h"
 #include "server/rpc/page_token.h"
@@ -22,8 +23,10 @@ using OpenRowCodes =
 class AuditService final : public v1::AuditService::CallbackService {
  public:
   // `open_codes` may be empty: then nobody is shown codes.
+  // With `reads`, which outlives the service, reading is recorded, and refused while that cannot be
+  // done.
   AuditService(const FrontDesk& desk, BlockingPool& pool, std::shared_ptr<db::Store> store,
-               PageTokens tokens, OpenRowCodes open_codes);
+               PageTokens tokens, OpenRowCodes open_codes, ledger::ReadTally* reads = nullptr);
 
   grpc::ServerUnaryReactor* GetDevice(grpc::CallbackServerContext* context,
                                       const v1::GetDeviceRequest* request,
@@ -42,12 +45,19 @@ class AuditService final : public v1::AuditService::CallbackService {
   // The next `size` rows the caller may see, in order.
   absl::StatusOr<Page> ReadPage(const access::Caller& caller, const db::DeviceFilter& filter,
                                 int64_t after_row, size_t size) const;
-
- private:
+  // As the caller may see it.
   absl::StatusOr<v1::ManifestRow> Present(const access::Caller& caller,
                                           const db::ManifestRow& stored) const;
+  // DEVICE_UNKNOWN also for what is not granted.
   absl::StatusOr<v1::ManifestRow> FindDevice(const access::Caller& caller,
                                              const v1::GetDeviceRequest& request) const;
+  absl::Status Gate() const { return reads_ == nullptr ? absl::OkStatus() : reads_->Gate(); }
+  void CountRead(const access::Caller& caller, std::string_view call, std::string_view filter,
+                 uint64_t rows) const {
+    if (reads_ != nullptr) reads_->Count(caller.uri, call, filter, rows);
+  }
+
+ private:
   absl::StatusOr<v1::ListDevicesResponse> List(const access::Caller& caller,
                                                const v1::ListDevicesRequest& request) const;
 
@@ -56,9 +66,12 @@ class AuditService final : public v1::AuditService::CallbackService {
   const std::shared_ptr<db::Store> store_;
   const PageTokens tokens_;
   const OpenRowCodes open_codes_;
+  ledger::ReadTally* const reads_;
 };
 
 // FIELD_MALFORMED and FIELD_OUT_OF_RANGE for dates and states that are none.
 absl::StatusOr<db::DeviceFilter> ReadDeviceFilter(const v1::DeviceFilter& filter);
+// The filter as JSON on one line, for records of who read what.
+std::string FilterText(const v1::DeviceFilter& filter);
 
 }  // namespace assay::rpc

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/refusal.h"
+#include "server/rpc/wipe_reply.h"
 
 namespace assay::rpc {
 namespace {
@@ -13,13 +14,18 @@ constexpr size_t kPageRows = 500;
 
 ExportStream::ExportStream(const AuditService& audit, BlockingPool& pool,
                            std::shared_ptr<Call> call, const v1::DeviceFilter& filter)
-    : audit_(audit), pool_(pool), call_(std::move(call)), filter_(ReadDeviceFilter(filter)) {
+    : audit_(audit),
+      pool_(pool),
+      call_(std::move(call)),
+      filter_(ReadDeviceFilter(filter)),
+      filter_text_(FilterText(filter)) {
   call_->About("", filter.lot());
 }
 
 void ExportStream::Start() {
   if (!call_->admitted().ok()) return End(call_->admitted());
   if (!filter_.ok()) return End(filter_.status());
+  if (const absl::Status gate = audit_.Gate(); !gate.ok()) return End(gate);
   FetchPage();
 }
 
@@ -28,6 +34,7 @@ void ExportStream::FetchPage() {
     auto page = audit_.ReadPage(call_->caller(), *filter_, page_.last_row, kPageRows);
     if (!page.ok()) return End(page.status());
     page_ = *std::move(page);
+    rows_ += page_.rows.size();
     next_ = 0;
     WriteNext();
   });
@@ -42,10 +49,16 @@ void ExportStream::WriteNext() {
 }
 
 void ExportStream::OnWriteDone(bool ok) {
+  WipeReply(page_.rows[next_ - 1]);
   if (!ok) return End(absl::CancelledError("the caller has gone"));
   WriteNext();
 }
 
-void ExportStream::End(const absl::Status& status) { Finish(call_->End(status)); }
+void ExportStream::End(const absl::Status& status) {
+  if (rows_ > 0) {
+    audit_.CountRead(call_->caller(), "AuditService/ExportManifest", filter_text_, rows_);
+  }
+  Finish(call_->End(status));
+}
 
 }  // namespace assay::rpc

@@ -30,6 +30,8 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ManifestRow> {
   BlockingPool& pool_;
   const std::shared_ptr<Call> call_;
   absl::StatusOr<db::DeviceFilter> filter_;
+  const std::string filter_text_;
+  uint64_t rows_ = 0;
   AuditService::Page page_;
   size_t next_ = 0;
   std::atomic<bool> gone_ = false;

@@ -125,7 +125,7 @@ class Workshop {
       hsm::SignerPoolOptions signer_options;
       signer_options.threads = signer_threads;
       signers = std::make_shared<hsm::SignerPool>(token, signer_options);
-      PipelineOptions options;
+      PipelineOptions options = pipeline_options;
       options.instance_id = "instance-1";
       options.image_certificate = sandbox.image_certificate;
       EXPECT_TRUE(store->RenewLease(options.instance_id, std::chrono::seconds(60)).ok());
@@ -171,6 +171,7 @@ class Workshop {
 
   std::string NextId() { return "request-" + std::to_string(++ids_); }
 
+  PipelineOptions pipeline_options;  // set before Start
   SystemRandom random;
   SystemClock clock;
   SilentObserver observer;
