@@ -12,7 +12,6 @@
 #include "image/cms.h"
 #include "image/csv.h"
 #include "image/inspect.h"
-#include "image/label.h"
 #include "image/secure_cert.h"
 #include "matter/certificate.h"
 #include "nlohmann/json.hpp"
@@ -162,39 +161,6 @@ absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options)
   }
   for (const auto& [name, value] : fields)
     context.Print(absl::StrFormat("%-10s %s\n", name, value));
-  return absl::OkStatus();
-}
-
-absl::Status MakeLabels(Context& context, const LabelOptions& options) {
-  const auto table = CsvTable::Read(options.manifest);
-  if (!table.ok()) return table.status();
-  std::vector<image::LabelUnit> units;
-  for (size_t row = 0; row < table->size(); ++row) {
-    image::LabelUnit unit;
-    unit.product_name =
-        options.product_name.empty() ? table->Cell(row, "product") : options.product_name;
-    unit.serial_number = table->Cell(row, "serial_number");
-    unit.qr_text = table->Cell(row, "qrcode");
-    unit.manual_code = table->Cell(row, "manualcode");
-    if (!unit.qr_text.empty()) units.push_back(std::move(unit));
-  }
-  if (units.empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, options.manifest, "", "has no row with a QR code");
-  }
-  if (absl::EndsWith(options.out, ".svg")) {
-    const auto pages = image::RenderLabelSvgPages(units, {});
-    if (!pages.ok()) return pages.status();
-    for (size_t i = 0; i < pages->size(); ++i) {
-      const std::string path =
-          absl::StrCat(options.out.substr(0, options.out.size() - 4), "-", i + 1, ".svg");
-      ASSAY_RETURN_IF_ERROR(ReplaceFile(path, AsBytes((*pages)[i]), kPrivateFile));
-    }
-  } else {
-    const auto pdf = image::RenderLabelPdf(units, {});
-    if (!pdf.ok()) return pdf.status();
-    ASSAY_RETURN_IF_ERROR(ReplaceFile(options.out, *pdf, kPrivateFile));
-  }
-  context.Remark(absl::StrCat(units.size(), " labels in ", options.out));
   return absl::OkStatus();
 }
 
