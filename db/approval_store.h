@@ -59,8 +59,6 @@ class ApprovalStore {
                                                  std::chrono::seconds lifetime) = 0;
   // PROPOSAL_UNKNOWN.
   virtual absl::StatusOr<Proposal> FindProposal(const std::string& id) = 0;
-  virtual absl::StatusOr<std::optional<Proposal>> FindByRequest(const std::string& proposer,
-                                                                const std::string& request_id) = 0;
   // The newest first, those numbered below `before` (0: all).
   virtual absl::StatusOr<std::vector<Proposal>> ListProposals(bool open_only, uint64_t before,
                                                               int limit) = 0;

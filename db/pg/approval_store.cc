@@ -102,7 +102,7 @@ int Expire(Transaction& transaction) {
 
 class PgApprovalStore final : public db::ApprovalStore {
  public:
-  explicit PgApprovalStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgApprovalStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::StatusOr<db::ProposeOutcome> Propose(const db::Proposal& made,
                                              std::chrono::seconds lifetime) override {
@@ -137,19 +137,6 @@ class PgApprovalStore final : public db::ApprovalStore {
       const Rows rows = session.Run(kFind, Params().Text(db::Storable(id) ? id : ""));
       if (rows.empty()) return Unknown(id);
       found = ProposalAt(rows, 0);
-      return absl::OkStatus();
-    });
-    if (!status.ok()) return status;
-    return found;
-  }
-
-  absl::StatusOr<std::optional<db::Proposal>> FindByRequest(
-      const std::string& proposer, const std::string& request_id) override {
-    std::optional<db::Proposal> found;
-    const absl::Status status = Read(pool_, Use::kIssue, [&](Session& session) {
-      const Rows rows = session.Run(kFindRequest, Params().Text(proposer).Text(request_id));
-      found.reset();
-      if (!rows.empty()) found = ProposalAt(rows, 0);
       return absl::OkStatus();
     });
     if (!status.ok()) return status;
@@ -229,7 +216,8 @@ class PgApprovalStore final : public db::ApprovalStore {
     return absl::OkStatus();
   }
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 }  // namespace

@@ -100,8 +100,6 @@ TEST_F(ApprovalStoreTest, AProposalIsKeptAsItWasMadeAndOnce) {
   EXPECT_EQ(found->request, (Bytes{1, 2, 3}));
   EXPECT_EQ(found->effect, "raise lot L1 to 20");
   EXPECT_EQ(found->factory, "north");
-  EXPECT_TRUE(approvals_->FindByRequest(kAnn, "r1")->has_value());
-  EXPECT_FALSE(approvals_->FindByRequest(kBob, "r1")->has_value());
   EXPECT_REFUSED(approvals_->FindProposal("p-none").status(), PROPOSAL_UNKNOWN);
   EXPECT_EQ(Entries("act.propose"), 1);
 }

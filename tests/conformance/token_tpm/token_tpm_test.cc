@@ -1,5 +1,12 @@
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "hsm/p256.h"
 #include "hsm/pkcs11/ckr.h"
+#include "hsm/signer_pool.h"
 #include "tests/conformance/token/token_suite.h"
+#include "tests/support/fault_list.h"
 #include "tests/support/tpm_fixture.h"
 
 namespace assay::hsm {
@@ -57,6 +64,78 @@ TEST_F(TpmPinLock, ATokenLockedByOthersIsNamed) {
     const auto locked = token->Describe();
     EXPECT_TRUE(HasReason(locked.status(), Reason::HSM_PIN_LOCKED)) << locked.status();
   }
+}
+
+// The same healing as on SoftHSM, through the fault module, on a token that is slow and serial.
+class TpmHealing : public TpmPinLock {
+ protected:
+  void SetUp() override {
+    TpmPinLock::SetUp();
+    if (IsSkipped()) return;
+    folder_ = std::filesystem::path(tpm_->pin_file()).parent_path();
+    faults_.emplace(folder_);
+    ::setenv("ASSAY_FAULT_TARGET", test_support::Tpm::ModulePath().c_str(), 1);
+    auto options = tpm_->Options();
+    options.module_path = test_support::FaultList::ModulePath(ASSAY_BINARY_DIR);
+    options.reinitialize_interval = std::chrono::milliseconds(0);
+    options.session_wait = std::chrono::minutes(5);
+    auto token = pkcs11::OpenPkcs11Token(std::move(options));
+    ASSERT_TRUE(token.ok()) << token.status();
+    token_ = *token;
+    const auto key = token_->GenerateKey("pai", KeyPurpose::kSigning);
+    ASSERT_TRUE(key.ok()) << key.status();
+    point_ = *key->public_point;
+  }
+  void TearDown() override {
+    if (faults_) faults_->Clear();
+    token_.reset();
+    faults_.reset();
+  }
+  absl::Status Sign() {
+    const auto signature = token_->Sign("pai", digest_);
+    if (!signature.ok()) return signature.status();
+    return VerifySignature(point_, digest_, *signature) ? absl::OkStatus()
+                                                        : absl::InternalError("wrong signature");
+  }
+
+  std::filesystem::path folder_;
+  std::optional<test_support::FaultList> faults_;
+  std::shared_ptr<Token> token_;
+  PublicPoint point_{};
+  const Sha256Digest digest_ = Sha256(AsBytes("tbs"));
+};
+
+TEST_F(TpmHealing, SignsThroughOneFaultOfEachCurableKind) {
+  for (const char* fault :
+       {"C_SignInit 1 return 0xB3", "C_Sign 1 return 0xB0", "C_SignInit 1 return 0x101",
+        "C_SignInit 1 return 0x60", "C_Sign 1 return 0x30", "C_Sign 1 return 0x32",
+        "C_SignInit 1 return 0xE0", "C_SignInit 1 return 0x190"}) {
+    faults_->Use(fault);
+    const absl::Status signed_anew = Sign();
+    EXPECT_TRUE(signed_anew.ok()) << fault << ": " << signed_anew;
+  }
+}
+
+TEST_F(TpmHealing, RefusesWhileItIsAwayAndSignsWhenItIsBack) {
+  faults_->Use("C_SignInit always return 0x32\nC_OpenSession always return 0xE0");
+  EXPECT_TRUE(HasReason(Sign(), Reason::HSM_UNAVAILABLE));
+  faults_->Clear();
+  const absl::Status back = Sign();
+  EXPECT_TRUE(back.ok()) << back;
+}
+
+TEST_F(TpmHealing, FreesTheCallerOfACallThatHangs) {
+  SignerPoolOptions options;
+  options.stuck_after_ms = 200;
+  SignerPool pool(token_, options);
+  ASSERT_TRUE(pool.SignAndWait("pai", digest_, Deadline::In(std::chrono::minutes(5))).ok());
+  faults_->Use("C_Sign 1 hang");
+  const auto freed = pool.SignAndWait("pai", digest_, Deadline::In(std::chrono::seconds(1)));
+  EXPECT_TRUE(HasReason(freed.status(), Reason::HSM_TIMEOUT)) << freed.status();
+  EXPECT_EQ(pool.Counters().stuck, 1);
+  faults_->Clear();
+  const auto after = pool.SignAndWait("pai", digest_, Deadline::In(std::chrono::minutes(5)));
+  EXPECT_TRUE(after.ok()) << after.status();
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 namespace assay::ops {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class ConfigTest : public ::testing::Test {
@@ -99,6 +100,16 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
       {"mode: sandbox", "mode: sandbx", "mode: must be sandbox or production (line 1)"},
       {"mode: sandbox\n", "", "mode: is missing"},
       {"listen: 127.0.0.1:7443", "listen: here", "listen: must be host:port (line 2)"},
+      {"listen: 127.0.0.1:7443", "listen: 127.0.0.1:99999",
+       "listen: the port must be a number of 0 to 65535 (got \"99999\")"},
+      {"listen: 127.0.0.1:7443",
+       "listen: 127.0.0.1:", "listen: the port must be a number of 0 to 65535"},
+      {"'127.0.0.1:9464'", "'127.0.0.1:http'",
+       "metrics.listen: the port must be a number of 0 to 65535"},
+      {"pin_file: pin", "pin_file: .", "hsm.pin_file: is a folder, and must be a file"},
+      {"pin_file: pin", "pin_file: module.so", "hsm.pin_file: the file is empty"},
+      {"certificate: ca.pem\ndatabase", "certificate: .\ndatabase",
+       "hsm.image_certificate: is a folder, and must be a file"},
       {"pool: 8", "pol: 8", "database.pol: is not a known key; did you mean pool? (line 13)"},
       {"pool: 8", "pool: eight", "database.pool: must be a whole number (got \"eight\") (line 13)"},
       {"pool: 8", "pool: 0", "database.pool: must be 2 to 1000 (got \"0\")"},
@@ -140,6 +151,20 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
     EXPECT_THAT(ProblemsOf(wrong.from, wrong.to), HasSubstr(wrong.problem)) << wrong.to;
 }
 
+TEST_F(ConfigTest, WhatOnlyALeafKnowsIsAskedOfItAndSaidUnderTheKey) {
+  Write("assayd.yaml", kGood);
+  ConfigProbes probes;
+  probes.module = [](const std::string& path) {
+    return absl::InvalidArgumentError("no module: " + path);
+  };
+  probes.dsn = [](const std::string& dsn) { return absl::InvalidArgumentError("no dsn: " + dsn); };
+  const auto config =
+      LoadConfig((folder_ / "assayd.yaml").string(), ConfigUse::kServe, absl::Now(), probes);
+  const std::string problems(config.status().message());
+  EXPECT_THAT(problems, HasSubstr("hsm.module: no module: " + (folder_ / "module.so").string()));
+  EXPECT_THAT(problems, HasSubstr("database.dsn: no dsn: host=/run dbname=assay"));
+}
+
 TEST_F(ConfigTest, AllProblemsAreSaidAtOnce) {
   const std::string problems = ProblemsOf("pool: 8\n", "pool: x\nextra: 1\n");
   EXPECT_THAT(problems, HasSubstr("database.pool"));
@@ -157,6 +182,39 @@ TEST_F(ConfigTest, ProductionWantsTrustTwoOperatorsAndNoSandbox) {
   const std::string problems = ProblemsOf("mode: sandbox", "mode: production");
   EXPECT_THAT(problems, HasSubstr("sandbox: is not allowed in production"));
   EXPECT_THAT(problems, HasSubstr("grants: production needs two operators"));
+}
+
+TEST_F(ConfigTest, TwoPeopleAreRequiredInProductionAndWhereASandboxWantsThem) {
+  EXPECT_FALSE(Load(kGood)->approval.required);
+  std::string text = kGood;
+  const auto config = Load(text + "approval: {required: true, lifetime: 2h}\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->approval.required);
+  EXPECT_EQ(config->approval.lifetime, std::chrono::hours(2));
+  text.replace(text.find("mode: sandbox"), 13, "mode: production");
+  EXPECT_THAT(std::string(Load(text + "approval: {required: false}\n").status().message()),
+              HasSubstr("approval.required: cannot be false in production"));
+  EXPECT_THAT(ProblemsOf("log: {level: info}", "approval: {required: perhaps, lifetime: 1s}"),
+              AllOf(HasSubstr("approval.required: must be true or false"),
+                    HasSubstr("approval.lifetime: ")));
+}
+
+TEST_F(ConfigTest, AFurtherTokenIsReadAsTheFirstIs) {
+  const auto config = Load([] {
+    std::string text = kGood;
+    const std::string at = "  signer_threads: 1\n";
+    return text.replace(text.find(at), at.size(),
+                        at + "  failover:\n    - {module: ./module.so, token_serial: '2', "
+                             "pin_file: pin}\n");
+  }());
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->hsm.failover.size(), 1u);
+  EXPECT_EQ(config->hsm.failover[0].module, (folder_ / "module.so").string());
+  EXPECT_EQ(config->hsm.failover[0].token_serial, "2");
+  EXPECT_THAT(ProblemsOf("  signer_threads: 1\n", "  failover: [{module: nowhere/module.so}]\n"),
+              AllOf(HasSubstr("hsm.failover[0].module: the file cannot be read"),
+                    HasSubstr("hsm.failover[0].token_label: is missing"),
+                    HasSubstr("hsm.failover[0].pin_file: is missing")));
 }
 
 TEST_F(ConfigTest, BrokenYamlIsPlacedByItsLine) {
