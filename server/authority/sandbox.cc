@@ -4,9 +4,8 @@
 #include <string>
 
 #include "base/refusal.h"
-#include "hsm/p256.h"
+#include "ceremony/key_making.h"
 #include "hsm/policy.h"
-#include "image/cms.h"
 #include "matter/certificate.h"
 #include "matter/certification_declaration.h"
 #include "matter/csr.h"
@@ -23,84 +22,37 @@ namespace {
 constexpr absl::Duration kSkew = absl::Hours(24);
 constexpr char kDefaultCertificateId[] = "ASSAY0SANDBOX000-01";
 
-// 16 random bytes, positive and without a leading zero.
-Bytes DrawSerial(Random& random) {
-  Bytes serial = random.Draw(16);
-  serial[0] = static_cast<uint8_t>((serial[0] & 0x7F) | 0x40);
-  return serial;
-}
-
 matter::Validity ValidFrom(absl::Time time) {
   return {.not_before = absl::FromUnixSeconds(absl::ToUnixSeconds(time)),
           .not_after = matter::NeverExpires()};
 }
 
-absl::StatusOr<hsm::KeyDescription> FindOrMake(hsm::Token& token, std::string_view label,
-                                               hsm::KeyPurpose purpose) {
+// A key that is made is added to `made`.
+absl::StatusOr<hsm::KeyDescription> FindOrMake(hsm::Token& token, const std::string& label,
+                                               hsm::KeyPurpose purpose,
+                                               std::vector<std::string>& made) {
   auto key = token.FindKey(label);
-  if (HasReason(key.status(), Reason::HSM_KEY_MISSING)) key = token.GenerateKey(label, purpose);
+  if (HasReason(key.status(), Reason::HSM_KEY_MISSING)) {
+    key = token.GenerateKey(label, purpose);
+    if (key.ok()) made.push_back(label);
+  }
   if (!key.ok()) return key.status();
   ASSAY_RETURN_IF_ERROR(hsm::CheckKeyPurpose(*key, purpose));
   ASSAY_RETURN_IF_ERROR(hsm::CheckKeyPolicy(*key, hsm::KeyOrigin::kImportAllowed));
   return key;
 }
 
-absl::StatusOr<hsm::RawSignature> SignChecked(hsm::Token& token, const hsm::KeyDescription& key,
-                                              ByteView message) {
-  const Sha256Digest digest = Sha256(message);
-  auto signature = token.Sign(key.label, digest);
-  if (!signature.ok()) return signature.status();
-  if (!hsm::VerifySignature(*key.public_point, digest, *signature)) {
-    return RefuseField(Reason::HSM_BAD_SIGNATURE, "key", key.label, "the signature must verify");
-  }
-  return signature;
-}
-
-absl::StatusOr<Bytes> EncodeSignerTbs(std::string_view common_name, const hsm::KeyDescription& key,
-                                      Random& random, absl::Time from) {
-  const Bytes name =
-      matter::EncodeName(matter::MatterName(common_name, std::nullopt, std::nullopt));
-  const Bytes serial = DrawSerial(random);
-  const matter::KeyId key_id = matter::KeyIdOf(*key.public_point);
-  return matter::EncodeTbs({.serial = serial,
-                            .issuer = name,
-                            .validity = ValidFrom(from),
-                            .subject = name,
-                            .public_key = *key.public_point,
-                            .basic_constraints = {},
-                            .key_usage = matter::kDigitalSignature,
-                            .subject_key_id = key_id,
-                            .authority_key_id = key_id,
-                            .more_extensions = {}});
-}
-
-absl::StatusOr<Bytes> EncodeSandboxPaaTbs(std::string_view common_name,
-                                          const hsm::KeyDescription& key, Random& random,
-                                          absl::Time from) {
-  return matter::EncodePaaTbs({.common_name = common_name,
-                               .vid = std::nullopt,
-                               .pid = std::nullopt,
-                               .serial = DrawSerial(random),
-                               .validity = ValidFrom(from),
-                               .public_key = *key.public_point});
-}
-
-absl::StatusOr<Bytes> EncodeImageTbs(std::string_view common_name, const hsm::KeyDescription& key,
-                                     Random& random, absl::Time from) {
-  return image::EncodeImageSignerTbs({.common_name = std::string(common_name),
-                                      .public_key = ToBytes(*key.public_point),
-                                      .serial_number = DrawSerial(random),
-                                      .not_before = from,
-                                      .not_after = absl::InfiniteFuture()});
-}
-
-using EncodeSelfSigned = absl::StatusOr<Bytes> (*)(std::string_view, const hsm::KeyDescription&,
-                                                   Random&, absl::Time);
-
 absl::StatusOr<Bytes> FindOrMakeSelfSigned(hsm::Token& token, Random& random, const Clock& clock,
                                            const std::string& label, std::string_view common_name,
-                                           EncodeSelfSigned encode, const Bytes& existing) {
-  const auto key = FindOrMake(token, label, hsm::KeyPurpose::kSigning);
+                                           ceremony::SelfSigned kind, const Bytes& existing,
+                                           std::vector<std::string>& made) {
+  if (!existing.empty() && HasReason(token.FindKey(label).status(), Reason::HSM_KEY_MISSING)) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, label, "",
+                       "the certificate file is there, but the token has no key of this label: "
+                       "give the key's label in the configuration, restore the token, or remove "
+                       "the file to have a new key and certificate made");
+  }
+  const auto key = FindOrMake(token, label, hsm::KeyPurpose::kSigning, made);
   if (!key.ok()) return key.status();
   if (!existing.empty()) {
     const auto certificate = matter::Certificate::Parse(existing);
@@ -112,11 +64,7 @@ absl::StatusOr<Bytes> FindOrMakeSelfSigned(hsm::Token& token, Random& random, co
     }
     return existing;
   }
-  const auto tbs = encode(common_name, *key, random, clock.Now() - kSkew);
-  if (!tbs.ok()) return Within(label, tbs.status());
-  const auto signature = SignChecked(token, *key, *tbs);
-  if (!signature.ok()) return signature.status();
-  return matter::AssembleCertificate(*tbs, *signature);
+  return ceremony::SignOwnCertificate(token, *key, kind, common_name, random, clock);
 }
 
 absl::StatusOr<matter::CertificationDeclaration> ReadDeclaration(
@@ -188,12 +136,12 @@ absl::StatusOr<Bytes> Authority::SignPaiBySandboxPaa(const db::Pai& pai) {
   const auto tbs = matter::EncodePaiTbs({.common_name = common_name,
                                          .vid = pai.vendor_id,
                                          .pid = pai.product_id,
-                                         .serial = DrawSerial(random_),
+                                         .serial = ceremony::DrawSerial(random_),
                                          .validity = ValidFrom(from),
                                          .public_key = pai.public_key},
                                         *paa);
   if (!tbs.ok()) return tbs.status();
-  const auto signature = SignChecked(*token_, *paa_key, *tbs);
+  const auto signature = ceremony::SignChecked(*token_, *paa_key, *tbs);
   if (!signature.ok()) return signature.status();
   return matter::AssembleCertificate(*tbs, *signature);
 }
@@ -214,7 +162,7 @@ absl::StatusOr<v1::SignSandboxDeclarationResponse> Authority::SignSandboxDeclara
   if (!content.ok()) return content.status();
   const auto key = token_->FindKey(options_.sandbox_cd_key);
   if (!key.ok()) return key.status();
-  const auto signature = SignChecked(*token_, *key, *content);
+  const auto signature = ceremony::SignChecked(*token_, *key, *content);
   if (!signature.ok()) return signature.status();
   matter::KeyId key_id;
   std::ranges::copy(signer->subject_key_id(), key_id.begin());
@@ -224,28 +172,26 @@ absl::StatusOr<v1::SignSandboxDeclarationResponse> Authority::SignSandboxDeclara
 }
 
 absl::StatusOr<SandboxKeys> PrepareSandbox(hsm::Token& token, Random& random, const Clock& clock,
-                                           const SandboxKeys& existing) {
+                                           const SandboxKeys& existing,
+                                           const SandboxLabels& labels) {
   SandboxKeys keys;
-  auto paa =
-      FindOrMakeSelfSigned(token, random, clock, std::string(kSandboxPaaKey), "Assay Sandbox PAA",
-                           EncodeSandboxPaaTbs, existing.paa_certificate);
+  auto paa = FindOrMakeSelfSigned(token, random, clock, labels.paa, "Assay Sandbox PAA",
+                                  ceremony::SelfSigned::kPaa, existing.paa_certificate, keys.made);
   if (!paa.ok()) return paa.status();
   keys.paa_certificate = *std::move(paa);
-  auto cd =
-      FindOrMakeSelfSigned(token, random, clock, std::string(kSandboxCdKey),
-                           "Assay Sandbox CD Signer", EncodeSignerTbs, existing.cd_certificate);
+  auto cd = FindOrMakeSelfSigned(token, random, clock, labels.cd, "Assay Sandbox CD Signer",
+                                 ceremony::SelfSigned::kDeclarationSigner, existing.cd_certificate,
+                                 keys.made);
   if (!cd.ok()) return cd.status();
   keys.cd_certificate = *std::move(cd);
-  auto image = FindOrMakeSelfSigned(token, random, clock, std::string(kImageKey),
-                                    "Assay Sandbox Image Signer", EncodeImageTbs,
-                                    existing.image_certificate);
+  auto image = FindOrMakeSelfSigned(
+      token, random, clock, labels.image, "Assay Sandbox Image Signer",
+      ceremony::SelfSigned::kImageSigner, existing.image_certificate, keys.made);
   if (!image.ok()) return image.status();
   keys.image_certificate = *std::move(image);
-  if (auto key = FindOrMake(token, kWrappingKey, hsm::KeyPurpose::kWrapping); !key.ok()) {
-    return key.status();
-  }
-  if (auto key = FindOrMake(token, kLedgerKey, hsm::KeyPurpose::kSigning); !key.ok()) {
-    return key.status();
+  for (const auto& [label, purpose] : {std::pair{labels.wrapping, hsm::KeyPurpose::kWrapping},
+                                       std::pair{labels.ledger, hsm::KeyPurpose::kSigning}}) {
+    if (auto key = FindOrMake(token, label, purpose, keys.made); !key.ok()) return key.status();
   }
   return keys;
 }
