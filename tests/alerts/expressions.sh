@@ -3,6 +3,7 @@
 
 dashboard=$source_dir/deploy/grafana/assay.json
 rules=$source_dir/deploy/alerts/assay.yaml
+questions=$source_dir/deploy/alerts/questions.yaml
 
 # One query a line, for every replica.
 dashboard_queries() {
@@ -10,3 +11,4 @@ dashboard_queries() {
 }
 
 rule_queries() { sed -n 's/^ *expr: "\(.*\)"$/\1/p' "$rules" | sed 's/\\"/"/g'; }
+question_queries() { sed -n 's/^ *expr: "\(.*\)"$/\1/p' "$questions" | sed 's/\\"/"/g'; }
