@@ -20,7 +20,7 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
                                   " ms are left before the deadline"));
   }
   // A fetch is no new ticket: it takes nothing from the line's rate.
-  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), !fetch_only);
+  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), !fetch_only, deadline);
   if (!refusal.ok()) {
     observer_.Finished(refusal, false, std::chrono::nanoseconds(0));
     done(refusal);
@@ -35,10 +35,22 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
   StartWork(work);
 }
 
-absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& lot, bool metered) {
+absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& lot, bool metered,
+                                   Deadline deadline) {
   const std::lock_guard lock(mutex_);
   if (draining_) {
     return Refuse(Reason::DRAINING, "this replica is shutting down; another one will answer");
+  }
+  // Better no answer now than one that comes too late: work that nobody waits for is work that
+  // others wait for.
+  if (metered && active_ >= options_.max_active) {
+    const auto wait =
+        std::chrono::duration_cast<std::chrono::milliseconds>(pace_ * gate_.in_flight());
+    if (wait > deadline.Left()) {
+      return Refuse(Reason::OVERLOADED,
+                    absl::StrCat(gate_.in_flight(), " tickets are under way: about ", wait.count(),
+                                 " ms of work, more than the deadline leaves"));
+    }
   }
   return gate_.Enter(line, lot, metered, clock_.Now());
 }
@@ -46,7 +58,10 @@ absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& l
 void Pipeline::Impl::StartWork(const WorkPtr& work) {
   {
     const std::lock_guard lock(mutex_);
-    if (active_ >= options_.max_active) return outside_.Push(work->caller.line, work);
+    if (active_ >= options_.max_active) {
+      work->ahead = gate_.in_flight();
+      return outside_.Push(work->caller.line, work);
+    }
     ++active_;
   }
   database_.Push(kTicket, {work, nullptr, std::nullopt});
@@ -131,7 +146,9 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       return Refused(work, RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket",
                                        work->request.ticket(), "was used by another line"));
     }
-    if (!work->fetch_only && view.request_digest != work->digest) {
+    // Nothing to compare with where the attempt was entered again after a restore.
+    const bool known = view.request_digest != Sha256Digest{};
+    if (!work->fetch_only && known && view.request_digest != work->digest) {
       return Refused(work, RefuseField(Reason::TICKET_CONFLICT, "ticket", work->request.ticket(),
                                        "was used before with other content"));
     }

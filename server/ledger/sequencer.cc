@@ -69,7 +69,21 @@ absl::StatusOr<tlog::NoteKey> Sequencer::PublicKey() {
   return key;
 }
 
+absl::Status Sequencer::MayIssue() const {
+  const SequencerState state = State();
+  if (!state.fork.ok() || state.checked) return state.fork;
+  return RefuseFor(Reason::LEDGER_PENDING,
+                   "this replica has just started and is still checking the ledger",
+                   std::chrono::milliseconds(500));
+}
+
 void Sequencer::Forget() { tree_.reset(); }
+
+// Of a replica that does not lead: the leader adds meanwhile, so what looks wrong is looked at
+// again in the next round, and only what is right counts.
+void Sequencer::LookOnce() {
+  if (!State().checked && TakeOver().ok()) Forget();
+}
 
 absl::Status Sequencer::RunOnce() {
   const absl::Status status = Lead();
@@ -98,6 +112,7 @@ absl::Status Sequencer::Lead() {
   if (!tree_ || now - lease_taken_ >= options_.lease / 2) {
     if (!leading && lease_taken_ != std::chrono::steady_clock::time_point() &&
         now - lease_taken_ < options_.lease / 2) {
+      LookOnce();
       return absl::OkStatus();
     }
     const auto taken = store_->TakeLease(options_.instance_id, options_.lease);
@@ -109,6 +124,7 @@ absl::Status Sequencer::Lead() {
     if (!taken.ok()) return taken.status();
     if (!*taken) {
       Forget();
+      LookOnce();
       oldest_unsigned_.reset();
       return absl::OkStatus();
     }
@@ -160,6 +176,7 @@ absl::Status Sequencer::TakeOver() {
   head_ = *head;
   placed_up_to_ = 0;
   std::lock_guard lock(mutex_);
+  state_.checked = true;
   state_.size = head_.size;
   state_.signed_size = signed_size_;
   return absl::OkStatus();

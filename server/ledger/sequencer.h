@@ -30,6 +30,7 @@ struct SequencerOptions {
 
 struct SequencerState {
   bool leading = false;      // this replica holds the lease
+  bool checked = false;      // this process has seen the ledger whole, once at least
   uint64_t size = 0;         // entries with a place
   uint64_t signed_size = 0;  // entries under a checkpoint
   absl::Duration lag;        // age of the oldest entry without a checkpoint, zero when none
@@ -59,12 +60,16 @@ class Sequencer {
 
   // Thread-safe.
   SequencerState State() const;
+  // Whether the ledger may be added to: LEDGER_FORKED while it contradicts itself, LEDGER_PENDING
+  // until this process has seen it whole once, whoever leads. Thread-safe.
+  absl::Status MayIssue() const;
   // The key checkpoints are signed with, asked of the token at first. Thread-safe.
   absl::StatusOr<tlog::NoteKey> PublicKey();
 
  private:
   absl::Status Lead();
   absl::Status TakeOver();
+  void LookOnce();
   absl::Status CheckEdge(const db::LedgerHead& head);
   absl::Status CheckSigned(const db::LedgerHead& head);
   absl::StatusOr<bool> Step();

@@ -227,6 +227,19 @@ TEST_F(SequencerTest, AWrongSignatureIsNotPublished) {
   ExpectCleanLog(5);
 }
 
+TEST_F(SequencerTest, AReplicaMayIssueOnceItHasSeenTheLedgerWholeWhoeverLeads) {
+  Add(3);
+  Sequencer& leader = Replica("a");
+  EXPECT_REFUSED(leader.MayIssue(), LEDGER_PENDING);
+  ASSERT_TRUE(leader.RunOnce().ok());
+  EXPECT_TRUE(leader.MayIssue().ok());
+  Sequencer& other = Replica("b");
+  EXPECT_REFUSED(other.MayIssue(), LEDGER_PENDING);
+  ASSERT_TRUE(other.RunOnce().ok());
+  EXPECT_FALSE(other.State().leading);
+  EXPECT_TRUE(other.MayIssue().ok());
+}
+
 class ForkTest : public SequencerTest {
  protected:
   ForkTest() {
@@ -250,6 +263,16 @@ class ForkTest : public SequencerTest {
 TEST_F(ForkTest, AnEditedRowIsNamed) {
   store_->entries.at(store_->id_at.at(270)).written.body = "{\"device\":\"forged\"}";
   ExpectFork("entry 270 was changed");
+}
+
+TEST_F(ForkTest, AReplicaThatDoesNotLeadDoesNotIssueOnAForkedLedgerEither) {
+  Sequencer& leader = Replica("b");
+  ASSERT_TRUE(leader.RunOnce().ok());
+  store_->entries.at(store_->id_at.at(270)).written.body = "{\"device\":\"forged\"}";
+  Sequencer& other = Replica("c");
+  ASSERT_TRUE(other.RunOnce().ok());
+  EXPECT_FALSE(other.State().leading);
+  EXPECT_REFUSED(other.MayIssue(), LEDGER_PENDING);
 }
 
 TEST_F(ForkTest, RowsThatChangedPlacesAreNamed) {
