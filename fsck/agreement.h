@@ -16,9 +16,9 @@ namespace assay::fsck {
 
 // What an issue's ledger entry tells, in the order of kIssueFields.
 inline constexpr std::array<std::string_view, 13> kIssueFields = {
-    "device",     "ticket",     "lot",           "product",           "factory",
-    "line",       "actor",      "serial_number", "dac_serial",        "dac_sha256",
-    "public_key_sha256", "pai", "image_sha256"};
+    "device",      "ticket",        "lot",        "product",    "factory",           "line",
+    "actor",       "serial_number", "dac_serial", "dac_sha256", "public_key_sha256", "pai",
+    "image_sha256"};
 using IssueRecord = std::array<std::string, kIssueFields.size()>;
 Sha256Digest DigestOf(const IssueRecord& record);
 

@@ -32,13 +32,6 @@ double ProcessSeconds() {
   return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) * 1e-9;
 }
 
-const Statement& DeviceChunk() {
-  static const Statement statement = {
-      "fsck_devices",
-      kDeviceSelect + "WHERE d.row > $1::bigint AND d.row <= $2::bigint ORDER BY d.row"};
-  return statement;
-}
-
 struct Range {
   int64_t after, last;
 };
@@ -46,8 +39,7 @@ struct Range {
 // One check from begin to end.
 class Check {
  public:
-  Check(const CheckOptions& options, Findings& findings)
-      : options_(options), findings_(findings) {}
+  Check(const CheckOptions& options, Findings& findings) : options_(options), findings_(findings) {}
 
   absl::StatusOr<Report> Run(const Settings& settings, hsm::Token* token) {
     const auto begun = std::chrono::steady_clock::now();
@@ -71,8 +63,8 @@ class Check {
 
   absl::Status Prepare(const Settings& settings, hsm::Token* token) {
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    auto snapshot = Snapshot::Open(settings.database, options_.threads > 0 ? options_.threads
-                                                                           : cores);
+    auto snapshot =
+        Snapshot::Open(settings.database, options_.threads > 0 ? options_.threads : cores);
     if (!snapshot.ok()) return snapshot.status();
     snapshot_ = *std::move(snapshot);
     ASSAY_RETURN_IF_ERROR(
@@ -152,12 +144,11 @@ class Check {
     while (!failed_) {
       const size_t next = next_range_++;
       if (next >= ranges_.size()) break;
-      const Rows rows = session.Run(
-          DeviceChunk(), Params().Int(ranges_[next].after).Int(ranges_[next].last));
-      for (int k = 0; k < rows.size(); ++k) checker.Check(RowAt(rows, k));
+      const auto rows = ReadDevices(session, ranges_[next].after, ranges_[next].last);
+      for (const DeviceRow& row : rows) checker.Check(row);
       checker.Flush();
-      devices += static_cast<uint64_t>(rows.size());
-      progress.Add(static_cast<uint64_t>(rows.size()));
+      devices += rows.size();
+      progress.Add(rows.size());
     }
     session.RunScript(kFreely);
     const std::lock_guard lock(mutex_);
@@ -223,12 +214,9 @@ class Check {
       }
     });
     for (const Range& range : ranges_) {
-      const Rows rows =
-          Main().Run(DeviceChunk(), Params().Int(range.after).Int(range.last));
-      for (int i = 0; i < rows.size(); ++i) {
-        const DeviceRow row = RowAt(rows, i);
+      for (const DeviceRow& row : ReadDevices(Main(), range.after, range.last)) {
         const auto lot = facts_.lots.find(row.lot_id);
-        if (lot == facts_.lots.end() || !buckets[Tally::BucketOf(row.device_id)]) continue;
+        if (lot == facts_.lots.end() || !buckets[Tally::BucketOf(row.unit_id())]) continue;
         const IssueRecord record = RecordOf(row, lot->second);
         kept.emplace(key_of(record), record);
       }
@@ -271,8 +259,9 @@ class Check {
       if (!device.empty() && buckets[Tally::BucketOf(device)]) told.insert(device);
     });
     const Statement names = {
-        kind, absl::StrCat("SELECT a.device_id FROM device_outcomes x JOIN devices d ON d.row = "
-                           "x.row JOIN attempts a ON a.id = d.attempt_id WHERE ",
+        kind, absl::StrCat("SELECT coalesce(m.device_id, a.device_id) FROM device_outcomes x "
+                           "JOIN devices d ON d.row = x.row JOIN attempts a ON a.id = "
+                           "d.attempt_id LEFT JOIN attempts m ON m.id = a.module_attempt WHERE ",
                            where)};
     const Rows rows = Main().Run(names);
     for (int i = 0; i < rows.size(); ++i) {

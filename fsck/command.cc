@@ -23,8 +23,8 @@ constexpr int kClean = 0, kFound = 1, kNotChecked = 2;
 int Fail(const absl::Status& status) {
   const auto refusal = RefusalOf(status);
   std::fprintf(stderr, "assay fsck: not checked: %s%s%s\n",
-               refusal ? std::string(ReasonName(refusal->reason)).c_str() : "",
-               refusal ? ": " : "", std::string(status.message()).c_str());
+               refusal ? std::string(ReasonName(refusal->reason)).c_str() : "", refusal ? ": " : "",
+               std::string(status.message()).c_str());
   return kNotChecked;
 }
 
@@ -122,14 +122,16 @@ void PrintReport(const Report& report, const Findings& findings) {
   PrintFindings(findings);
   for (const std::string& note : findings.Notes()) std::printf("note: %s\n", note.c_str());
   if (report.records.voided_attempts + report.records.dead_attempts > 0) {
-    std::printf("note: %s attempts died and were voided, %s more wait to be; their serial numbers "
-                "are never used again (report.attempts lists them)\n",
-                Grouped(report.records.voided_attempts).c_str(),
-                Grouped(report.records.dead_attempts).c_str());
+    std::printf(
+        "note: %s attempts died and were voided, %s more wait to be; their serial numbers "
+        "are never used again (report.attempts lists them)\n",
+        Grouped(report.records.voided_attempts).c_str(),
+        Grouped(report.records.dead_attempts).c_str());
   }
   if (!report.token_checked) {
-    std::printf("note: the token was not asked: keys, lot keys and sealed identities were left "
-                "out\n");
+    std::printf(
+        "note: the token was not asked: keys, lot keys and sealed identities were left "
+        "out\n");
   }
   if (!report.key_checked) {
     std::printf("note: the ledger's key is not known: checkpoints were compared, not verified\n");
@@ -170,11 +172,12 @@ json JsonOf(const RecoveryReport& report) {
 void PrintRecovery(const RecoveryReport& report) {
   std::printf("the database's ledger has %s entries, the copy %s\n",
               Grouped(report.database_size).c_str(), Grouped(report.copy_size).c_str());
-  std::printf("%s %s entries: %s devices (%s with certificate from a folder), %s confirmations, "
-              "%s revocations\n",
-              report.applied ? "entered" : "missing", Grouped(report.entries).c_str(),
-              Grouped(report.devices).c_str(), Grouped(report.from_folders).c_str(),
-              Grouped(report.confirmed).c_str(), Grouped(report.revoked).c_str());
+  std::printf(
+      "%s %s entries: %s devices (%s with certificate from a folder), %s confirmations, "
+      "%s revocations\n",
+      report.applied ? "entered" : "missing", Grouped(report.entries).c_str(),
+      Grouped(report.devices).c_str(), Grouped(report.from_folders).c_str(),
+      Grouped(report.confirmed).c_str(), Grouped(report.revoked).c_str());
   for (const auto& [kind, count] : report.ledger_only) {
     std::printf("only in the ledger: %s %s\n", Grouped(count).c_str(), kind.c_str());
   }
@@ -210,7 +213,7 @@ absl::StatusOr<tlog::NoteKey> LedgerKey(const Command& command, const Settings& 
 int RunReconcile(const Command& command, const Settings& settings, hsm::Token* token) {
   const auto key = LedgerKey(command, settings, token);
   if (!key.ok()) return Fail(key.status());
-  const auto report = Reconcile(settings, *key, command.recovery);
+  const auto report = Reconcile(settings, token, *key, command.recovery);
   if (!report.ok()) return Fail(report.status());
   if (command.json) {
     std::printf("%s\n", JsonOf(*report).dump(2).c_str());
@@ -244,10 +247,9 @@ int RunCommand(Command& command) {
   const auto report = CheckEverything(*settings, token.get(), command.check, findings);
   if (!report.ok()) return Fail(report.status());
   if (command.json) {
-    std::printf("%s\n",
-                JsonOf(*report, findings)
-                    .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-                    .c_str());
+    std::printf("%s\n", JsonOf(*report, findings)
+                            .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
+                            .c_str());
   } else {
     PrintReport(*report, findings);
   }

@@ -12,17 +12,17 @@ namespace {
 constexpr absl::Duration kPublishGrace = absl::Minutes(15);
 
 struct Issued {
-  std::set<Bytes> revoked;   // serials of the rows
-  std::set<Bytes> overdue;   // of those, older than the grace
+  std::set<Bytes> revoked;  // serials of the rows
+  std::set<Bytes> overdue;  // of those, older than the grace
   std::set<Bytes> listed;
   bool has_list = false;
   uint64_t number = 0, entries = 0;
 };
 
 const Statement kIssuers = {"fsck_issuers", "SELECT issuer, entries, number FROM crl_issuers"};
-const Statement kRevoked = {
-    "fsck_revoked", "SELECT issuer, number, serial, revoked_at FROM revocations "
-                    "ORDER BY issuer, number"};
+const Statement kRevoked = {"fsck_revoked",
+                            "SELECT issuer, number, serial, revoked_at FROM revocations "
+                            "ORDER BY issuer, number"};
 const Statement kCrls = {"fsck_crls",
                          "SELECT issuer, part, number, entries, next_update, der, "
                          "signer_certificate FROM crls ORDER BY issuer, part"};
@@ -99,8 +99,7 @@ void CheckRows(Session& session, const Facts& facts, std::map<std::string, Issue
   for (const auto& [issuer, issued] : issuers) {
     if (static_cast<uint64_t>(next[issuer]) == issued.entries) continue;
     findings.Add(Fault::REVOCATION_ROWS, absl::StrCat("issuer ", issuer),
-                 absl::StrCat("has ", next[issuer], " entries, its counter says ",
-                              issued.entries));
+                 absl::StrCat("has ", next[issuer], " entries, its counter says ", issued.entries));
   }
 }
 
@@ -111,6 +110,7 @@ void CheckStates(Session& session, Findings& findings) {
       "JOIN devices d ON d.row = x.row JOIN attempts a ON a.id = d.attempt_id "
       "LEFT JOIN revocations v ON v.issuer = a.pai AND v.subject = a.device_id "
       "WHERE x.state = 4 AND v.serial IS NULL AND a.dac_serial IS NOT NULL AND a.pai <> '' "
+      "AND a.module_attempt = 0 "
       "UNION ALL SELECT v.subject, false, true FROM revocations v "
       "LEFT JOIN attempts a ON a.device_id = v.subject "
       "LEFT JOIN devices d ON d.attempt_id = a.id LEFT JOIN device_outcomes x ON x.row = d.row "
@@ -144,7 +144,8 @@ absl::Status CheckRevocations(Session& session, const Facts& facts, const Ledger
     for (const Bytes& serial : issued.overdue) {
       if (issued.listed.contains(serial)) continue;
       findings.Add(Fault::CRL_CONTENT, absl::StrCat("issuer ", issuer),
-                   absl::StrCat("serial ", ToUpperHex(serial), " was revoked, but no list of the "
+                   absl::StrCat("serial ", ToUpperHex(serial),
+                                " was revoked, but no list of the "
                                 "issuer has it"));
     }
     const auto told = ledger.crl_numbers.find(issuer);

@@ -72,7 +72,55 @@ DeviceRow RowAt(const Rows& rows, int i) {
   return row;
 }
 
+std::vector<DeviceRow> ReadDevices(Session& session, int64_t after, int64_t last) {
+  static const Statement kRange = {
+      "fsck_devices",
+      kDeviceSelect + "WHERE d.row > $1::bigint AND d.row <= $2::bigint ORDER BY d.row"};
+  static const Statement kModules = {
+      "fsck_modules",
+      "SELECT d.row, m.device_id, m.pai, m.dac_serial, md.dac_sha256, m.public_key_sha256 "
+      "FROM devices d JOIN attempts a ON a.id = d.attempt_id "
+      "JOIN attempts m ON m.id = a.module_attempt JOIN devices md ON md.attempt_id = m.id "
+      "WHERE d.row > $1::bigint AND d.row <= $2::bigint AND a.module_attempt <> 0 "
+      "ORDER BY d.row"};
+  const Params range = Params().Int(after).Int(last);
+  std::vector<DeviceRow> read;
+  const Rows rows = session.Run(kRange, range);
+  bool modules = false;
+  for (int i = 0; i < rows.size(); ++i) {
+    read.push_back(RowAt(rows, i));
+    modules |= read.back().module_attempt != 0;
+  }
+  if (!modules) return read;
+  const Rows more = session.Run(kModules, range);
+  auto at = read.begin();
+  for (int i = 0; i < more.size(); ++i) {
+    while (at->row != more.Int(i, 0)) ++at;
+    at->module_device_id = more.Text(i, 1);
+    at->module_pai = more.Text(i, 2);
+    at->module_serial = more.Blob(i, 3);
+    at->module_dac_sha256 = more.Digest(i, 4);
+    at->module_key_sha256 = more.Digest(i, 5);
+  }
+  return read;
+}
+
 IssueRecord RecordOf(const DeviceRow& row, const LotFacts& lot) {
+  if (!row.module_device_id.empty()) {
+    return {row.module_device_id,
+            row.ticket,
+            lot.name,
+            lot.product,
+            lot.factory,
+            row.line,
+            row.actor,
+            row.serial_number,
+            ToUpperHex(row.module_serial),
+            ToHex(row.module_dac_sha256),
+            ToHex(row.module_key_sha256),
+            row.module_pai,
+            ToHex(row.image_sha256)};
+  }
   return {row.device_id,
           row.ticket,
           lot.name,
@@ -92,7 +140,7 @@ void DeviceChecker::Add(Fault fault, const DeviceRow& row, std::string what) {
   findings_.Add(fault, absl::StrCat("device ", row.device_id), std::move(what));
 }
 
-void DeviceChecker::Check(DeviceRow row) {
+void DeviceChecker::Check(const DeviceRow& row) {
   if (!row.has_attempt) {
     findings_.Add(Fault::DEVICE_ATTEMPT, absl::StrCat("row ", row.row),
                   absl::StrCat("attempt ", row.attempt_id, " is missing"));
@@ -108,10 +156,10 @@ void DeviceChecker::Check(DeviceRow row) {
     Add(Fault::DEVICE_LOT, row,
         absl::StrCat("its row number ", row.row, " is not one of lot ", lot->second.name));
   }
-  issued_.Add(row.device_id, DigestOf(RecordOf(row, lot->second)));
-  const Sha256Digest name = Sha256(AsBytes(row.device_id));
-  if (row.confirmed) confirmed_.Add(row.device_id, name);
-  if (row.state == 4) revoked_.Add(row.device_id, name);
+  issued_.Add(row.unit_id(), DigestOf(RecordOf(row, lot->second)));
+  const Sha256Digest name = Sha256(AsBytes(row.unit_id()));
+  if (row.confirmed) confirmed_.Add(row.unit_id(), name);
+  if (row.state == 4) revoked_.Add(row.unit_id(), name);
   if (row.recovered_from != "ledger") {
     CheckDac(row, lot->second);
     CheckImage(row);
@@ -124,8 +172,7 @@ bool DeviceChecker::FitsIds(const LotFacts& lot, const matter::NameIds& ids) {
   if (expected == ids_.end()) {
     matter::NameIds own{lot.vendor_id, lot.product_id};
     // A white label's certificate bears the ids of the original product.
-    const auto envelope =
-        matter::ParseCdEnvelope(AsBytes(lot.spec.certification_declaration()));
+    const auto envelope = matter::ParseCdEnvelope(AsBytes(lot.spec.certification_declaration()));
     if (envelope.ok()) {
       const auto declaration = matter::DecodeCdContent(envelope->content);
       if (declaration.ok() && declaration->dac_origin_vendor_id) {
@@ -192,8 +239,8 @@ void DeviceChecker::CheckIssued(const DeviceRow& row, const LotFacts&,
   const matter::Certificate& issuer = *pai->second.certificate;
   if (!Same(dac.issuer(), issuer.subject()) ||
       !Same(dac.authority_key_id(), issuer.subject_key_id())) {
-    Add(Fault::DAC_ISSUER, row, absl::StrCat("the certificate names another issuer than PAI ",
-                                             row.pai));
+    Add(Fault::DAC_ISSUER, row,
+        absl::StrCat("the certificate names another issuer than PAI ", row.pai));
   }
   if (!Same(dac.subject_key_id(), matter::KeyIdOf(dac.public_key()))) {
     Add(Fault::DAC_PROFILE, row, "the certificate's key id is not that of its key");

@@ -26,14 +26,24 @@ struct DeviceRow {
   int64_t module_attempt = 0;
   int64_t state = 1;  // 1 sealed to 4 revoked
   bool confirmed = false;
-  bool is_sealed = false;        // its sealed identity is there
+  bool is_sealed = false;  // its sealed identity is there
   absl::Time sealed_at;
-  std::string recovered_from;    // empty: issued
+  std::string recovered_from;  // empty: issued
+  // Of a row that completes a module of an earlier lot: the module's, which are the unit's.
+  std::string module_device_id, module_pai;
+  Bytes module_serial;
+  Sha256Digest module_dac_sha256{}, module_key_sha256{};
+
+  const std::string& unit_id() const {
+    return module_device_id.empty() ? device_id : module_device_id;
+  }
 };
 
 // Selects what RowAt reads; ends before WHERE.
 extern const std::string kDeviceSelect;
 DeviceRow RowAt(const Rows& rows, int i);
+// Rows above `after`, up to `last`, in order. Throws as Session does.
+std::vector<DeviceRow> ReadDevices(Session& session, int64_t after, int64_t last);
 // As the ledger's entry tells it.
 IssueRecord RecordOf(const DeviceRow& row, const LotFacts& lot);
 
@@ -42,7 +52,7 @@ class DeviceChecker {
  public:
   DeviceChecker(const Facts& facts, Findings& findings) : facts_(facts), findings_(findings) {}
 
-  void Check(DeviceRow row);
+  void Check(const DeviceRow& row);
   // Signatures of what was given since the last call.
   void Flush();
 

@@ -26,9 +26,7 @@ struct LotFacts {
   absl::Duration retention;
   Bytes wrapped_key;
   uint64_t capacity = 0, claimed = 0, sealed = 0, confirmed = 0, scrapped = 0;
-  bool HasDac() const {
-    return spec.dac().attestation() != v1::ATTESTATION_NONE;
-  }
+  bool HasDac() const { return spec.dac().attestation() != v1::ATTESTATION_NONE; }
 };
 
 struct PaiFacts {

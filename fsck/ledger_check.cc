@@ -21,8 +21,8 @@ const Statement kHead = {"fsck_head",
                          "SELECT size, root, (SELECT count(*) FROM ledger_entries WHERE seq IS NOT "
                          "NULL), (SELECT coalesce(max(seq), -1) + 1 FROM ledger_entries) "
                          "FROM ledger_head"};
-const Statement kCheckpoints = {
-    "fsck_checkpoints", "SELECT size, root, note FROM ledger_checkpoints ORDER BY size"};
+const Statement kCheckpoints = {"fsck_checkpoints",
+                                "SELECT size, root, note FROM ledger_checkpoints ORDER BY size"};
 const Statement kTile = {
     "fsck_tile", "SELECT hashes FROM ledger_tiles WHERE level = $1::bigint AND idx = $2::bigint"};
 const Statement kEntries = {
@@ -99,7 +99,8 @@ absl::Status CheckCheckpoints(Session& session, const Facts& facts, uint64_t siz
     }
     if (checkpoint->size != static_cast<uint64_t>(rows.Int(i, 0)) ||
         checkpoint->root != rows.Digest(i, 1)) {
-      findings.Add(Fault::LEDGER_CHECKPOINT, subject, "its row says otherwise than its signed text");
+      findings.Add(Fault::LEDGER_CHECKPOINT, subject,
+                   "its row says otherwise than its signed text");
     }
     if (checkpoint->size > size) {
       findings.Add(Fault::LEDGER_FORK, subject,
@@ -147,8 +148,7 @@ void CheckWaiting(Session& session, const Facts& facts, Findings& findings,
 }  // namespace
 
 std::string LeafOf(std::string_view body, absl::Time written_at) {
-  const std::string at =
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", written_at, absl::UTCTimeZone());
+  const std::string at = absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", written_at, absl::UTCTimeZone());
   if (body.size() > 60'000) {
     return absl::StrCat("{\"at\":\"", at, "\",\"entry_sha256\":\"", ToHex(Sha256(AsBytes(body))),
                         "\",\"size\":", body.size(), "}");
@@ -188,9 +188,9 @@ absl::StatusOr<Bytes> SnapshotLog::ReadBundle(uint64_t index, uint64_t width) {
   if (begin < first_ || begin + width > end_) {
     first_ = begin;
     end_ = begin + kAhead * tlog::kTileWidth;
-    const Rows rows = session_.Run(kEntries, Params()
-                                                 .Int(static_cast<int64_t>(first_))
-                                                 .Int(static_cast<int64_t>(end_ - first_)));
+    const Rows rows = session_.Run(
+        kEntries,
+        Params().Int(static_cast<int64_t>(first_)).Int(static_cast<int64_t>(end_ - first_)));
     ahead_.clear();
     for (int i = 0; i < rows.size(); ++i) {
       ahead_.push_back(
@@ -203,8 +203,7 @@ absl::StatusOr<Bytes> SnapshotLog::ReadBundle(uint64_t index, uint64_t width) {
     if (at == ahead_.end() || at->place != place) {
       return Refuse(Reason::LEDGER_UNKNOWN, absl::StrCat("entry ", place, " is missing"));
     }
-    if (const absl::Status status = tlog::AppendToBundle(bundle, AsBytes(at->leaf));
-        !status.ok()) {
+    if (const absl::Status status = tlog::AppendToBundle(bundle, AsBytes(at->leaf)); !status.ok()) {
       return Refuse(Reason::LEDGER_UNKNOWN, absl::StrCat("entry ", place, " is too long"));
     }
   }
@@ -221,17 +220,16 @@ absl::Status CheckLedger(Session& session, const Facts& facts, Findings& finding
   reading.size = static_cast<uint64_t>(head.Int(0, 0));
   const auto placed = static_cast<uint64_t>(head.Int(0, 3));
   if (placed != reading.size) {
-    findings.Add(Fault::LEDGER_FORK, "ledger",
-                 absl::StrCat("the head has ", reading.size, " entries, the last row says ",
-                              placed));
+    findings.Add(
+        Fault::LEDGER_FORK, "ledger",
+        absl::StrCat("the head has ", reading.size, " entries, the last row says ", placed));
   }
   std::vector<tlog::Checkpoint> checkpoints;
-  ASSAY_RETURN_IF_ERROR(
-      CheckCheckpoints(session, facts, reading.size, findings, checkpoints));
+  ASSAY_RETURN_IF_ERROR(CheckCheckpoints(session, facts, reading.size, findings, checkpoints));
   CheckCosignatures(session, findings);
   SnapshotLog log(session);
-  const tlog::Checkpoint whole{"", reading.size,
-                               reading.size == 0 ? tlog::EmptyRoot() : head.Digest(0, 1), {}};
+  const tlog::Checkpoint whole{
+      "", reading.size, reading.size == 0 ? tlog::EmptyRoot() : head.Digest(0, 1), {}};
   // A tree of our own beside the checker's: its root is held against every signed one on the way.
   tlog::GrowingTree grown;
   auto next = checkpoints.begin();
@@ -243,8 +241,9 @@ absl::Status CheckLedger(Session& session, const Facts& facts, Findings& finding
     if (place % tlog::kTileWidth == 0) grown.TakeChanged();
     for (; next != checkpoints.end() && next->size <= grown.size(); ++next) {
       if (next->size != grown.size() || next->root == grown.Root()) continue;
-      findings.Add(Fault::LEDGER_FORK, absl::StrCat("checkpoint ", next->size),
-                   absl::StrCat("the first ", next->size, " entries are not those that were signed"));
+      findings.Add(
+          Fault::LEDGER_FORK, absl::StrCat("checkpoint ", next->size),
+          absl::StrCat("the first ", next->size, " entries are not those that were signed"));
     }
   });
   if (!found.ok()) return found.status();

@@ -215,8 +215,7 @@ inline Point AddWith(const Point& a, const Point& b, const Number& inverse) {
   const Number slope = Field::Multiply(SubtractMod(b.y, a.y, kPrime), inverse);
   Point sum;
   sum.x = SubtractMod(SubtractMod(Field::Multiply(slope, slope), a.x, kPrime), b.x, kPrime);
-  sum.y =
-      SubtractMod(Field::Multiply(slope, SubtractMod(a.x, sum.x, kPrime)), a.y, kPrime);
+  sum.y = SubtractMod(Field::Multiply(slope, SubtractMod(a.x, sum.x, kPrime)), a.y, kPrime);
   return sum;
 }
 
@@ -228,8 +227,7 @@ Point Double(const Point& a) {
   const Number slope = Field::Multiply(three, Invert<Field>(AddMod(a.y, a.y, kPrime)));
   Point sum;
   sum.x = SubtractMod(SubtractMod(Field::Multiply(slope, slope), a.x, kPrime), a.x, kPrime);
-  sum.y =
-      SubtractMod(Field::Multiply(slope, SubtractMod(a.x, sum.x, kPrime)), a.y, kPrime);
+  sum.y = SubtractMod(Field::Multiply(slope, SubtractMod(a.x, sum.x, kPrime)), a.y, kPrime);
   return sum;
 }
 
@@ -257,13 +255,11 @@ std::shared_ptr<const FixedKey::Table> MakeTable(ByteView encoded) {
   std::vector<Number> differences(kWindows), prefix;
   for (int d = 3; d <= kDigits; ++d) {
     for (int w = 0; w < kWindows; ++w) {
-      differences[w] =
-          SubtractMod(table->point[w][0].x, table->point[w][d - 2].x, kPrime);
+      differences[w] = SubtractMod(table->point[w][0].x, table->point[w][d - 2].x, kPrime);
     }
     InvertAll<Field>(differences, prefix);
     for (int w = 0; w < kWindows; ++w) {
-      table->point[w][d - 1] =
-          AddWith(table->point[w][d - 2], table->point[w][0], differences[w]);
+      table->point[w][d - 1] = AddWith(table->point[w][d - 2], table->point[w][0], differences[w]);
     }
   }
   return table;
@@ -303,8 +299,8 @@ class Batch {
     Point at;
     Number r;
     std::array<uint8_t, kWindows> u1{}, u2{};
-    bool ours = false;      // r and s in their range, no odd case met
-    bool begun = false;     // `at` is a point, not infinity
+    bool ours = false;   // r and s in their range, no odd case met
+    bool begun = false;  // `at` is a point, not infinity
   };
 
   void Prepare() {

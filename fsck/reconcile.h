@@ -40,7 +40,7 @@ struct RecoveryReport {
 // attempts and devices with their serials, which are never used again; counts, outcomes and
 // revocations. Refuses while a replica sequences. LEDGER_FORKED where the copy is no continuation
 // of the database.
-absl::StatusOr<RecoveryReport> Reconcile(const Settings& settings, const tlog::NoteKey& key,
-                                         const RecoveryOptions& options);
+absl::StatusOr<RecoveryReport> Reconcile(const Settings& settings, hsm::Token* token,
+                                         const tlog::NoteKey& key, const RecoveryOptions& options);
 
 }  // namespace assay::fsck

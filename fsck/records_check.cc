@@ -45,10 +45,9 @@ absl::Status CheckIndexes(Session& session, Findings& findings) {
     findings.Add(Fault::SCHEMA_INDEX, unique.index,
                  absl::StrCat("the unique index over ", unique.table, " (", unique.columns,
                               ") is missing or not valid"));
-    const std::string sql =
-        absl::StrCat("SELECT concat_ws(' ', ", unique.columns, ")::text, count(*) FROM ",
-                     unique.table, " WHERE ", unique.where, " GROUP BY ", unique.columns,
-                     " HAVING count(*) > 1 LIMIT 51");
+    const std::string sql = absl::StrCat(
+        "SELECT concat_ws(' ', ", unique.columns, ")::text, count(*) FROM ", unique.table,
+        " WHERE ", unique.where, " GROUP BY ", unique.columns, " HAVING count(*) > 1 LIMIT 51");
     const Rows rows = session.Run({unique.index, sql});
     for (int i = 0; i < rows.size(); ++i) {
       findings.Add(Fault::DEVICE_SERIAL, absl::StrCat(unique.columns, " ", rows.Text(i, 0)),

@@ -56,24 +56,24 @@ class SealedChecker {
 
   void Check(const DeviceRow& row, int64_t discriminator, ByteView codes, ByteView sealed,
              const SecretBytes& key, bool compute_verifier) {
-    device_ = row.device_id;
-    auto plain = Open(key, sealed, absl::StrCat("assay identity|", row.device_id));
+    device_ = row.unit_id();
+    auto plain = Open(key, sealed, absl::StrCat("assay identity|", row.unit_id()));
     store::v1::SealedIdentity stored;
-    if (!plain.ok() ||
-        !stored.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
-      Add(Fault::SEAL_OPEN, plain.ok() ? "the sealed identity cannot be read"
-                                       : absl::StrCat("the sealed identity ",
-                                                      plain.status().message()));
+    if (!plain.ok() || !stored.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
+      Add(Fault::SEAL_OPEN, plain.ok()
+                                ? "the sealed identity cannot be read"
+                                : absl::StrCat("the sealed identity ", plain.status().message()));
       return;
     }
     ++counts_.opened;
     v1::Identity& identity = *stored.mutable_identity();
-    Same("device id", identity.device_id() == row.device_id);
+    Same("device id", identity.device_id() == row.unit_id());
     Same("ticket", identity.ticket() == row.ticket);
     Same("serial number", identity.serial_number() == row.serial_number);
-    Same("certificate", std::ranges::equal(AsBytes(identity.dac()), row.dac));
-    Same("discriminator",
-         identity.codes().discriminator() == static_cast<uint32_t>(discriminator));
+    // A completed module's is in the module's own row.
+    Same("certificate",
+         row.module_attempt != 0 || std::ranges::equal(AsBytes(identity.dac()), row.dac));
+    Same("discriminator", identity.codes().discriminator() == static_cast<uint32_t>(discriminator));
     CheckImages(stored, row);
     CheckRowCodes(row, codes, key, identity.codes());
     CheckCodes(identity);
@@ -145,10 +145,9 @@ class SealedChecker {
 
   void CheckRowCodes(const DeviceRow& row, ByteView codes, const SecretBytes& key,
                      const v1::OnboardingCodes& expected) {
-    auto plain = Open(key, codes, absl::StrCat("assay codes|", row.device_id));
+    auto plain = Open(key, codes, absl::StrCat("assay codes|", row.unit_id()));
     v1::OnboardingCodes stored;
-    if (!plain.ok() ||
-        !stored.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
+    if (!plain.ok() || !stored.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
       Add(Fault::SEAL_OPEN, "the record of codes does not open");
       return;
     }
@@ -204,12 +203,17 @@ absl::Status CheckSealed(Session& session, const Facts& facts, const LotKeys& ke
   SealedChecker checker(facts, findings, counts);
   int64_t after = -1;
   while (true) {
-    const Rows rows =
-        session.Run(sealed_rows, Params().Int(after).Int(static_cast<int64_t>(step)));
+    const Rows rows = session.Run(sealed_rows, Params().Int(after).Int(static_cast<int64_t>(step)));
     if (rows.empty()) return absl::OkStatus();
     for (int i = 0; i < rows.size(); ++i) {
-      const DeviceRow row = RowAt(rows, i);
+      DeviceRow row = RowAt(rows, i);
       after = row.attempt_id;
+      if (row.module_attempt != 0) {
+        static const Statement kModule = {"fsck_module_id",
+                                          "SELECT device_id FROM attempts WHERE id = $1::bigint"};
+        const Rows module = session.Run(kModule, Params().Int(row.module_attempt));
+        if (!module.empty()) row.module_device_id = module.Text(0, 0);
+      }
       const auto key = keys.find(row.lot_id);
       if (key == keys.end()) continue;  // told with the token
       checker.Check(row, rows.Int(i, 24), rows.Blob(i, 25), rows.Blob(i, 26), key->second,

@@ -20,10 +20,11 @@ std::string DefaultConfig() {
 int main(int argc, char** argv) {
   assay::fsck::Command command;
   command.config = DefaultConfig();
-  CLI::App app{"Checks that token, database, ledger, manifest, lists and images agree. Changes "
-               "nothing but with --reconcile --apply.\n\n"
-               "Exit code: 0 clean, 1 findings, 2 the check could not be made.",
-               "assay fsck"};
+  CLI::App app{
+      "Checks that token, database, ledger, manifest, lists and images agree. Changes "
+      "nothing but with --reconcile --apply.\n\n"
+      "Exit code: 0 clean, 1 findings, 2 the check could not be made.",
+      "assay fsck"};
   app.add_option("--config", command.config,
                  "assayd's configuration: database and token (else $ASSAY_CONFIG, "
                  "./var/assayd.yaml, /etc/assay/assayd.yaml)");
@@ -37,8 +38,7 @@ int main(int argc, char** argv) {
                  "a further certificate images may be signed by (again and again)");
   app.add_flag("--deep", command.check.deep,
                "open every sealed identity and compute every verifier again");
-  app.add_option("--sample", command.check.sample,
-                 "sealed identities opened without --deep (200)");
+  app.add_option("--sample", command.check.sample, "sealed identities opened without --deep (200)");
   app.add_option("--threads", command.check.threads, "threads and database connections (cores)")
       ->check(CLI::Range(1, 64));
   app.add_flag("--json", command.json, "the report as one JSON object");
