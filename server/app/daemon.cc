@@ -85,7 +85,7 @@ authority::AuthorityOptions AuthorityPart(const ops::Config& config, lot::Guard 
   options.production = config.production;
   options.trusted_paas = config.trust.paas;
   if (!config.production) {
-    options.trusted_paas.push_back(config.sandbox.paa_certificate);
+    // The authority itself trusts the sandbox's PAA.
     options.sandbox_paa_key = config.sandbox.paa_key;
     options.sandbox_paa_certificate = config.sandbox.paa_certificate;
     options.sandbox_cd_key = config.sandbox.cd_key;
@@ -286,7 +286,7 @@ class Daemon::Impl {
         std::make_unique<rpc::IssuanceService>(*desk_,
                                                // No audit, no service.
                                                rpc::IssuanceCalls::To(*pipeline_).Behind([this] {
-                                                 const absl::Status fork = sequencer_->State().fork;
+                                                 const absl::Status fork = sequencer_->MayIssue();
                                                  return fork.ok() ? records_->reads().Gate() : fork;
                                                }),
                                                calls_.get(), &revocation_->verification());
@@ -380,7 +380,7 @@ class Daemon::Impl {
         std::vector<ops::HealthCheck>{{"store", [this] { return parts_.store->CheckHealth(); }},
                                       {"hsm", [this] { return CheckHsm(); }},
                                       {"clock", [this] { return system_watch_->CheckClock(); }},
-                                      {"ledger", [this] { return sequencer_->State().fork; }}},
+                                      {"ledger", [this] { return sequencer_->MayIssue(); }}},
         config_.limits.health_interval, [this](bool ready) { server_->SetServing(ready); });
     auto stock = std::make_unique<ops::StockTaking>(parts_.store);
     {
