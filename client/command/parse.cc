@@ -8,6 +8,7 @@
 #include "base/refusal.h"
 #include "client/command/bundle_commands.h"
 #include "client/command/code_commands.h"
+#include "client/command/label_command.h"
 #include "client/command/ledger_commands.h"
 #include "client/command/pai_key_commands.h"
 #include "client/command/proposal_commands.h"
@@ -422,11 +423,7 @@ class Tree {
     app->add_option("--certificate", image->certificate, "the image signer's")->required();
     app->add_option("--manifest", image->manifest, "manifest.csv or an audit export");
 
-    auto labels = std::make_shared<LabelOptions>();
-    app = Leaf(app_, "labels", "a label sheet from a manifest", &MakeLabels, labels);
-    app->add_option("--manifest", labels->manifest)->required();
-    app->add_option("--product-name", labels->product_name, "(default: the product's record name)");
-    app->add_option("--out", labels->out, "labels.pdf, or .svg for pages")->required();
+    AddLabelCommand(app_, [this](Action action) { action_ = std::move(action); });
   }
 
   CLI::App app_;

@@ -111,6 +111,18 @@ bool Health::Await(bool ready, std::chrono::milliseconds longest) {
   return true;
 }
 
+bool Health::AwaitPart(const std::string& name, bool well, std::chrono::milliseconds longest) {
+  const auto end = std::chrono::steady_clock::now() + longest;
+  std::unique_lock lock(mutex_);
+  for (const auto& watched : watched_) {
+    if (watched->check.name != name) continue;
+    return answered_.wait_until(lock, end, [&] {
+      return watched->at != std::chrono::steady_clock::time_point{} && watched->status.ok() == well;
+    });
+  }
+  return false;
+}
+
 void Health::Poke() {
   for (const auto& watched : watched_) watched->loop->Poke();
 }

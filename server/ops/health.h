@@ -40,6 +40,9 @@ class Health {
   void Stop();
   // Waits until Ready() is `ready`, running the checks again and again; false after `longest`.
   bool Await(bool ready, std::chrono::milliseconds longest);
+  // Waits until that part has answered and is `well`; false after `longest`, and for a part that is
+  // not there.
+  bool AwaitPart(const std::string& name, bool well, std::chrono::milliseconds longest);
   // All checks run now rather than at their time.
   void Poke();
 

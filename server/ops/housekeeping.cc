@@ -28,8 +28,11 @@ Housekeeping::Housekeeping(std::shared_ptr<db::Store> store, HousekeepingOptions
   // dead.
   Add("lease", std::min<std::chrono::milliseconds>(options_.lease / 3, std::chrono::seconds(5)),
       [this] {
-        return store_->RenewLease(options_.instance_id,
-                                  std::chrono::ceil<std::chrono::seconds>(options_.lease));
+        const auto asked = std::chrono::steady_clock::now();
+        const absl::Status status = store_->RenewLease(
+            options_.instance_id, std::chrono::ceil<std::chrono::seconds>(options_.lease));
+        if (status.ok()) lease_end_ = asked + options_.lease;
+        return status;
       });
   Add("void_dead", options_.void_interval, [this] {
     const auto voided = store_->VoidDeadAttempts();
@@ -44,6 +47,11 @@ Housekeeping::~Housekeeping() {
   if (const absl::Status status = store_->EndLease(options_.instance_id); !status.ok()) {
     LogWarning("lease_not_ended", {{"message", std::string(status.message())}});
   }
+}
+
+std::chrono::milliseconds Housekeeping::LeaseLeft() const {
+  return std::chrono::floor<std::chrono::milliseconds>(lease_end_.load() -
+                                                       std::chrono::steady_clock::now());
 }
 
 void Housekeeping::Add(std::string name, std::chrono::milliseconds interval,

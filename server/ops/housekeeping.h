@@ -2,6 +2,7 @@
 // due.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -29,6 +30,10 @@ class Housekeeping {
   // Ends the lease: what this replica left unsealed may be voided at once.
   ~Housekeeping();
 
+  // Of this replica's lease, counted from before its last renewal was asked for; below zero where
+  // it ran out.
+  std::chrono::milliseconds LeaseLeft() const;
+
  private:
   void Add(std::string name, std::chrono::milliseconds interval,
            std::function<absl::Status()> work);
@@ -36,6 +41,8 @@ class Housekeeping {
 
   const std::shared_ptr<db::Store> store_;
   const HousekeepingOptions options_;
+  std::atomic<std::chrono::steady_clock::time_point> lease_end_{
+      std::chrono::steady_clock::time_point()};
   std::vector<std::unique_ptr<Periodic>> chores_;
 };
 

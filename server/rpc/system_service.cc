@@ -1,0 +1,22 @@
+#include "server/rpc/system_service.h"
+
+#include <memory>
+
+namespace assay::rpc {
+
+grpc::ServerUnaryReactor* SystemService::GetSystem(grpc::CallbackServerContext* context,
+                                                   const v1::GetSystemRequest* /*request*/,
+                                                   v1::SystemStatus* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const std::shared_ptr<Call> call = desk_.Admit(*context, "assay.v1.SystemService/GetSystem");
+  if (call->admitted().ok()) {
+    *response = tell_();
+    response->set_caller(call->caller().uri);
+    for (const access::Role role : call->caller().roles)
+      response->add_roles(std::string(RoleName(role)));
+  }
+  reactor->Finish(call->End(call->admitted()));
+  return reactor;
+}
+
+}  // namespace assay::rpc
