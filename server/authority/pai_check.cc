@@ -98,8 +98,12 @@ absl::Status CheckDates(const Certificate& pai, const Certificate& paa, absl::Ti
   return absl::OkStatus();
 }
 
-absl::Status CheckTrust(const Certificate& paa, const PaiRules& rules) {
+absl::Status CheckTrust(const Certificate& pai, const Certificate& paa, const PaiRules& rules) {
   if (rules.production) {
+    if (matter::IsTestAuthorityKey(pai.public_key())) {
+      return RefuseField(Reason::TEST_CREDENTIAL, kCertificate, ToUpperHex(pai.subject_key_id()),
+                         "the private key of this PAI is public");
+    }
     if (matter::IsTestAuthorityKey(paa.public_key())) {
       return RefuseField(Reason::TEST_CREDENTIAL, kPaaCertificate, ToUpperHex(paa.subject_key_id()),
                          "the private key of this PAA is public");
@@ -131,7 +135,7 @@ absl::Status CheckPaiCandidate(const PaiCandidate& candidate, const PaiRules& ru
   ASSAY_RETURN_IF_ERROR(CheckIds(candidate, *pai, *paa));
   ASSAY_RETURN_IF_ERROR(CheckLink(*pai, *paa));
   ASSAY_RETURN_IF_ERROR(CheckDates(*pai, *paa, rules.now));
-  return CheckTrust(*paa, rules);
+  return CheckTrust(*pai, *paa, rules);
 }
 
 }  // namespace assay::authority

@@ -27,7 +27,7 @@ class CeremonyTest : public CeremonyFolder {
   CeremonyTest() : plan_(*Read()) {}
 
   absl::StatusOr<Outcome> RunNow(hsm::Token& token) {
-    return Run(plan_, token, random_, clock_, both_, "assay-ceremony test");
+    return ceremony::Run(plan_, token, random_, clock_, both_, "assay-ceremony test");
   }
   absl::StatusOr<Outcome> RunNow() { return RunNow(*token_); }
   std::filesystem::path Transcript() const { return plan_.transcript_file; }
