@@ -7,6 +7,7 @@
 
 #include "base/refusal.h"
 #include "client/device_folder.h"
+#include "client/manifest.h"
 #include "gtest/gtest.h"
 #include "matter/csr.h"
 #include "tests/unit/client/test_folder.h"
@@ -48,6 +49,31 @@ TEST(IssueRunTest, AStoppedRunAsksForExactlyWhatIsMissing) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->had(), 2u);
   EXPECT_EQ(Tickets(*again), (std::vector<std::string>{all[1], all[3]}));
+}
+
+TEST(IssueRunTest, WhatARunHadIsReadBackFromItsManifest) {
+  const TestFolder folder;
+  auto run = Begin(folder / "run", 3);
+  ASSERT_TRUE(run.ok()) << run.status();
+  const auto all = Tickets(*run);
+  std::vector<v1::Identity> kept;
+  for (const std::string& ticket : all) kept.push_back(TestIdentity(TestSpec(), ticket));
+  kept[0].set_serial_number("a \"quoted\", serial");
+  ASSERT_TRUE(run->Keep(kept, TestSpec()).ok());
+  const auto read = ReadManifest(folder / "run/manifest.csv", 2);
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->size(), 2u);
+  for (size_t i = 0; i < read->size(); ++i) {
+    EXPECT_EQ((*read)[i].ticket(), all[i]);
+    EXPECT_EQ((*read)[i].serial_number(), kept[i].serial_number());
+    EXPECT_EQ((*read)[i].dac_serial(), kept[i].dac_serial());
+    EXPECT_EQ((*read)[i].codes().discriminator(), kept[i].codes().discriminator());
+    EXPECT_EQ((*read)[i].codes().qr_code(), kept[i].codes().qr_code());
+    EXPECT_EQ((*read)[i].codes().manual_code(), kept[i].codes().manual_code());
+  }
+  std::ofstream(folder / "other.csv") << "a,b\n1,2\n";
+  EXPECT_EQ(RefusalOf(ReadManifest(folder / "other.csv", 2).status())->reason,
+            Reason::FIELD_MALFORMED);
 }
 
 TEST(IssueRunTest, TwoFoldersNeverShareTickets) {
