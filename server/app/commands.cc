@@ -1,16 +1,18 @@
 #include "server/app/commands.h"
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 
 #include "base/log.h"
 #include "base/refusal.h"
+#include "db/pg/dsn_check.h"
 #include "db/pg/migrate.h"
+#include "hsm/pkcs11/module_check.h"
 #include "matter/certificate.h"
 #include "server/app/daemon.h"
 #include "server/app/open.h"
+#include "server/app/signal_post.h"
 #include "server/authority/authority.h"
 #include "server/ops/config_files.h"
 
@@ -25,17 +27,7 @@ int Fail(const absl::Status& status) {
 }
 
 absl::StatusOr<ops::Config> Load(const std::string& path, ConfigUse use) {
-  return ops::LoadConfig(path, use, absl::Now());
-}
-
-// The signals this program answers; blocked in every thread, so that only the wait below gets them.
-sigset_t BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
+  return ops::LoadConfig(path, use, absl::Now(), {&pkcs11::CheckModule, &pg::CheckDsn});
 }
 
 void ReloadFrom(const std::string& path, Daemon& daemon) {
@@ -88,7 +80,7 @@ void PrintMigrations(const std::vector<pg::Migration>& migrations, const char* w
 }  // namespace
 
 int Serve(const std::string& config_path) {
-  const sigset_t signals = BlockSignals();
+  SignalPost& signals = SignalPost::Open();
   const auto config = Load(config_path, ConfigUse::kServe);
   if (!config.ok()) return Fail(config.status());
   auto daemon = Daemon::Start(*config);
@@ -97,12 +89,7 @@ int Serve(const std::string& config_path) {
                       {"port", (*daemon)->port()},
                       {"metrics_port", (*daemon)->http_port()},
                       {"mode", config->production ? "production" : "sandbox"}});
-  while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGHUP) break;
-    ReloadFrom(config_path, **daemon);
-  }
+  while (signals.Next() == SignalPost::Letter::kReload) ReloadFrom(config_path, **daemon);
   LogInfo("draining");
   (*daemon)->Drain();
   daemon->reset();
@@ -153,8 +140,12 @@ int PrepareSandbox(const std::string& config_path) {
   }
   SystemRandom random;
   const SystemClock clock;
-  const auto keys = authority::PrepareSandbox(**token, random, clock, existing);
+  const authority::SandboxLabels labels{config->sandbox.paa_key, config->sandbox.cd_key,
+                                        config->hsm.image_key, config->hsm.wrapping_key,
+                                        config->hsm.ledger_key};
+  const auto keys = authority::PrepareSandbox(**token, random, clock, existing, labels);
   if (!keys.ok()) return Fail(keys.status());
+  for (const std::string& label : keys->made) std::cout << "made     key " << label << "\n";
   const Bytes* const made[] = {&keys->paa_certificate, &keys->cd_certificate,
                                &keys->image_certificate};
   for (size_t i = 0; i < std::size(files); ++i) {

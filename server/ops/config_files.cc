@@ -18,6 +18,10 @@ std::string Beside(const std::string& config_path, const std::string& path) {
 
 absl::StatusOr<matter::Certificate> ReadCertificateFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
+  std::error_code unreachable;
+  if (std::filesystem::is_directory(path, unreachable)) {
+    return RefuseField(Reason::FIELD_MALFORMED, "", path, "is a folder, and must be a file");
+  }
   if (!file) return RefuseField(Reason::FIELD_REQUIRED, "", path, "the file cannot be read");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   auto certificate = text.find("-----BEGIN") == std::string::npos
@@ -32,6 +36,12 @@ absl::Status CheckSecretFile(const std::string& path) {
   struct stat facts {};
   if (stat(path.c_str(), &facts) != 0) {
     return RefuseField(Reason::FIELD_REQUIRED, "", path, "the file cannot be read");
+  }
+  if (S_ISDIR(facts.st_mode)) {
+    return RefuseField(Reason::FIELD_MALFORMED, "", path, "is a folder, and must be a file");
+  }
+  if (S_ISREG(facts.st_mode) && facts.st_size == 0) {
+    return RefuseField(Reason::FIELD_MALFORMED, "", path, "the file is empty");
   }
   if ((facts.st_mode & S_IRWXO) != 0 || (facts.st_mode & S_IWGRP) != 0) {
     return RefuseField(

@@ -32,6 +32,39 @@ Ended RunAssayd(const std::string& arguments) {
   return ended;
 }
 
+// assayd in a process of its own, and its log.
+class Running {
+ public:
+  explicit Running(const std::string& config) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(ends[1], STDERR_FILENO);
+      close(ends[0]);
+      close(ends[1]);
+      execl(kProgram, kProgram, "--config", config.c_str(), nullptr);
+      _exit(127);
+    }
+    close(ends[1]);
+    log_ = fdopen(ends[0], "r");
+  }
+  ~Running() { fclose(log_); }
+  pid_t pid() const { return child_; }
+  // Reads the log on until the event; false at its end.
+  bool Logged(const std::string& event) {
+    char line[8192];
+    while (fgets(line, sizeof(line), log_) != nullptr) {
+      if (std::string(line).find("\"event\":\"" + event + "\"") != std::string::npos) return true;
+    }
+    return false;
+  }
+
+ private:
+  pid_t child_ = -1;
+  FILE* log_ = nullptr;
+};
+
 class ProgramTest : public ::testing::Test {
  protected:
   // The configuration with some text replaced, as a file of its own beside it.
@@ -61,6 +94,23 @@ TEST_F(ProgramTest, CheckConfigNamesEveryProblemByItsPath) {
               ::testing::HasSubstr("database.pol: is not a known key; did you mean pool?"));
 }
 
+TEST_F(ProgramTest, CheckConfigRefusesWhatNoLibraryCouldUse) {
+  const auto problems = [&](const std::string& from, const std::string& to) {
+    const Ended ended = RunAssayd("--check-config --config " + Changed(from, to));
+    EXPECT_EQ(ended.code, 1) << ended.output;
+    return ended.output;
+  };
+  EXPECT_THAT(problems("dsn: \"" + office.dsn() + "\"", "dsn: '==='"),
+              ::testing::HasSubstr("database.dsn: must be key=value pairs"));
+  EXPECT_THAT(problems("dsn: \"" + office.dsn() + "\"", "dsn: 'hots=/run'"),
+              ::testing::HasSubstr("database.dsn: invalid connection option \"hots\""));
+  EXPECT_THAT(problems("module: ", "module: /etc/passwd #"),
+              ::testing::HasSubstr("hsm.module: is no PKCS#11 module"));
+  const std::string library = "module: " + std::string("libz.so.1") + " #";
+  EXPECT_THAT(problems("module: ", library),
+              ::testing::HasSubstr("hsm.module: is no PKCS#11 module"));
+}
+
 TEST_F(ProgramTest, MigrateIsDoneOnceAndCanBeLookedAtFirst) {
   const std::string dsn = test_support::PostgresCluster::Shared().NewDatabase();
   const std::string path = Changed("dsn: \"" + office.dsn() + "\"", "dsn: \"" + dsn + "\"");
@@ -83,6 +133,36 @@ TEST_F(ProgramTest, SandboxRunAgainChangesNothing) {
   EXPECT_EQ((std::string{std::istreambuf_iterator<char>(again), {}}), before);
 }
 
+TEST_F(ProgramTest, SandboxNoticesAChangedKeyLabelAndMakesNothing) {
+  const std::string path = Changed("hsm:\n", "hsm:\n  keys: {image: another-image-key}\n");
+  for (int run = 0; run < 2; ++run) {
+    const Ended ended = RunAssayd("sandbox --config " + path);
+    EXPECT_EQ(ended.code, 1) << ended.output;
+    EXPECT_THAT(ended.output,
+                ::testing::HasSubstr("another-image-key: the certificate file is there"));
+  }
+}
+
+// Whatever blocks the drain: a call in flight that has the whole drain time, for one.
+TEST_F(ProgramTest, ASecondSigtermEndsItAtOnce) {
+  std::ifstream file(Changed("{level: error}", "{level: info}"));
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const size_t at = text.find("limits: {");
+  ASSERT_NE(at, std::string::npos) << text;
+  text.insert(at + 9, "drain_delay: 290s, ");
+  const std::string path = (office.folder() / "slow.yaml").string();
+  std::ofstream(path) << text;
+  Running running(path);
+  EXPECT_TRUE(running.Logged("serving"));
+  kill(running.pid(), SIGTERM);
+  EXPECT_TRUE(running.Logged("draining"));
+  kill(running.pid(), SIGTERM);
+  int status = 0;
+  ASSERT_EQ(waitpid(running.pid(), &status, 0), running.pid());
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+}
+
 TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
   EXPECT_EQ(RunAssayd("").code, 2);
   EXPECT_EQ(RunAssayd("--config /nowhere/assayd.yaml").code, 1);
@@ -90,36 +170,16 @@ TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
 
 TEST_F(ProgramTest, SigtermEndsItCleanly) {
   const std::string path = Changed("{level: error}", "{level: info}");
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], STDERR_FILENO);
-    close(ends[0]);
-    close(ends[1]);
-    execl(kProgram, kProgram, "--config", path.c_str(), nullptr);
-    _exit(127);
-  }
-  close(ends[1]);
-  FILE* log = fdopen(ends[0], "r");
-  // Reads the log on until the event; false at its end.
-  const auto logged = [&](const std::string& event) {
-    char line[8192];
-    while (fgets(line, sizeof(line), log) != nullptr) {
-      if (std::string(line).find("\"event\":\"" + event + "\"") != std::string::npos) return true;
-    }
-    return false;
-  };
-  EXPECT_TRUE(logged("serving"));
-  kill(child, SIGHUP);
-  EXPECT_TRUE(logged("reload"));
-  kill(child, SIGTERM);
-  EXPECT_TRUE(logged("ended"));
+  Running running(path);
+  EXPECT_TRUE(running.Logged("serving"));
+  kill(running.pid(), SIGHUP);
+  EXPECT_TRUE(running.Logged("reload"));
+  kill(running.pid(), SIGTERM);
+  EXPECT_TRUE(running.Logged("ended"));
   int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(waitpid(running.pid(), &status, 0), running.pid());
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
-  fclose(log);
 }
 
 }  // namespace
