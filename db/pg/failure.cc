@@ -1,10 +1,13 @@
 #include "db/pg/failure.h"
 
+#include <chrono>
+#include <mutex>
 #include <pqxx/pqxx>
 #include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/refusal.h"
 
 namespace assay::pg {
@@ -14,12 +17,27 @@ bool Begins(std::string_view state, std::string_view prefix) {
   return state.substr(0, prefix.size()) == prefix;
 }
 
-std::string FirstLine(std::string_view text) {
-  return std::string(text.substr(0, text.find('\n')));
+// What the database or libpq said names hosts, sockets, users and tables: that is for whoever runs
+// the service, not for its callers. While it is down every call fails alike, so the same words are
+// written once in five seconds.
+void LogFailure(std::string_view state, std::string_view said) {
+  static std::mutex mutex;
+  static std::string last;
+  static std::chrono::steady_clock::time_point last_at;
+  const auto now = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(mutex);
+    if (said == last && now - last_at < std::chrono::seconds(5)) return;
+    last = said;
+    last_at = now;
+  }
+  LogWarning("store_failure", {{"sqlstate", state}, {"message", said}});
 }
 
 Failure OfState(const std::string& state, const std::string& message) {
-  const std::string text = absl::StrCat("the database: ", message, " (SQLSTATE ", state, ")");
+  LogFailure(state, message);
+  const std::string text =
+      absl::StrCat("the database refused (SQLSTATE ", state, "); the service's log says more");
   if (state == "40001" || state == "40P01")
     return {Refuse(Reason::STORE_UNAVAILABLE, text), Remedy::kRepeat};
   // Read only: after a failover the connection may still lead to the old primary.
@@ -34,7 +52,10 @@ Failure OfState(const std::string& state, const std::string& message) {
     return {Refuse(Reason::STORE_UNAVAILABLE, text), Remedy::kNone};
   }
   if (state == "42P01" || state == "42703" || state == "42883" || state == "3F000") {
-    return {Refuse(Reason::SCHEMA_MISMATCH, text), Remedy::kNone};
+    return {Refuse(Reason::SCHEMA_MISMATCH,
+                   absl::StrCat("the database schema is not this program's (SQLSTATE ", state,
+                                "); run assayd migrate")),
+            Remedy::kNone};
   }
   return {Refuse(Reason::INTERNAL, text), Remedy::kNone};
 }
@@ -50,13 +71,12 @@ Failure Classify(const std::exception& thrown, bool committing, bool alive) {
                    "outcome is unknown, ask again by the ticket"),
             Remedy::kNone};
   }
-  if (answered) return OfState(sql->sqlstate(), FirstLine(sql->what()));
+  if (answered) return OfState(sql->sqlstate(), sql->what());
+  LogFailure("", thrown.what());
   if (!alive || dynamic_cast<const pqxx::broken_connection*>(&thrown) != nullptr) {
-    return {
-        Refuse(Reason::STORE_UNAVAILABLE, absl::StrCat("the database: ", FirstLine(thrown.what()))),
-        Remedy::kReconnect};
+    return {Refuse(Reason::STORE_UNAVAILABLE, "the database does not answer"), Remedy::kReconnect};
   }
-  return {Refuse(Reason::INTERNAL, absl::StrCat("the store: ", FirstLine(thrown.what()))),
+  return {Refuse(Reason::INTERNAL, "a fault in the store; the service's log says more"),
           Remedy::kNone};
 }
 

@@ -63,7 +63,7 @@ absl::Status NoLot(const std::string& name) {
 
 class PgLeaseStore final : public db::LotLeaseStore {
  public:
-  explicit PgLeaseStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgLeaseStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::StatusOr<db::LotLease> GrantLease(const db::Act& act, const db::LotLease& lease,
                                           std::chrono::seconds lasts) override {
@@ -159,7 +159,8 @@ class PgLeaseStore final : public db::LotLeaseStore {
     return absl::OkStatus();
   }
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 }  // namespace

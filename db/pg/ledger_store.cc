@@ -80,7 +80,7 @@ std::optional<db::LedgerCheckpoint> CheckpointOf(const Rows& rows) {
 
 class PgLedgerStore final : public db::LedgerStore {
  public:
-  explicit PgLedgerStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgLedgerStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::StatusOr<bool> TakeLease(const std::string& holder,
                                  std::chrono::milliseconds lease) override {
@@ -267,7 +267,8 @@ class PgLedgerStore final : public db::LedgerStore {
     return found;
   }
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 }  // namespace

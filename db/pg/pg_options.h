@@ -2,9 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 
 namespace assay::pg {
+
+class Pool;
 
 struct PgOptions {
   // libpq's form, key=value or URI; several hosts are tried in order and the one that takes writes
@@ -22,6 +25,8 @@ struct PgOptions {
   std::chrono::milliseconds call_timeout{10000};
   // How long a call waits for a free connection.
   std::chrono::milliseconds pool_timeout{5000};
+  // The connections, shared with other stores (SharePool); null: a pool of the store's own.
+  std::shared_ptr<Pool> pool;
 };
 
 }  // namespace assay::pg

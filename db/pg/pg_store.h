@@ -12,4 +12,8 @@ namespace assay::pg {
 // there (db/pg/migrate.h); CheckHealth says when it is not.
 std::shared_ptr<db::Store> OpenStore(PgOptions options);
 
+// The same options with a pool in them: all stores opened with these share its connections, so that
+// a process has `pool_size` of them and not that many a store.
+PgOptions SharePool(PgOptions options);
+
 }  // namespace assay::pg

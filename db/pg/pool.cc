@@ -14,6 +14,12 @@ namespace {
 constexpr std::chrono::minutes kConnectionLife{30};
 constexpr int kTries = 4;
 
+// A pool that held itself would never end.
+PgOptions WithoutPool(PgOptions options) {
+  options.pool.reset();
+  return options;
+}
+
 }  // namespace
 
 Watchdog::Watchdog() : thread_([this] { Run(); }) {}
@@ -60,8 +66,18 @@ Watchdog::Watch::~Watch() {
   dog_.watched_.erase(entry_);
 }
 
-Pool::Pool(PgOptions options) : options_(std::move(options)) {}
+Pool::Pool(PgOptions options) : options_(WithoutPool(std::move(options))) {}
 Pool::~Pool() = default;
+
+std::shared_ptr<Pool> PoolOf(PgOptions options) {
+  if (options.pool != nullptr) return options.pool;
+  return std::make_shared<Pool>(std::move(options));
+}
+
+PgOptions SharePool(PgOptions options) {
+  options.pool = PoolOf(options);
+  return options;
+}
 
 Pool::Lease::~Lease() {
   if (session_ != nullptr) pool_->GiveBack(std::move(session_), use_);

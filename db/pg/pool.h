@@ -90,7 +90,7 @@ class Pool {
   void GiveBack(std::unique_ptr<Session> session, Use use);
   absl::StatusOr<Lease> Open(Use use);
 
-  const PgOptions options_;
+  PgOptions options_;
   Watchdog watchdog_;
   mutable std::mutex mutex_;
   std::condition_variable freed_;
@@ -118,6 +118,9 @@ class Transaction {
   bool discarded_ = false;
   bool kept_ = false;
 };
+
+// The pool of `options`, or a new one.
+std::shared_ptr<Pool> PoolOf(PgOptions options);
 
 // Runs `body` in a transaction and commits it when it returns OK; a refusal of `body` rolls back
 // and is returned as it is. Runs `body` again, from the beginning, after a serialization failure or

@@ -103,7 +103,7 @@ uint64_t Count(const Rows& rows, int i, int column) {
 
 class PgRecordsStore final : public db::RecordsStore {
  public:
-  explicit PgRecordsStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgRecordsStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::StatusOr<uint64_t> CountDevices(const db::DeviceFilter& filter) override {
     ASSAY_RETURN_IF_ERROR(CheckFilter(filter));
@@ -254,7 +254,8 @@ class PgRecordsStore final : public db::RecordsStore {
     }
   }
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 }  // namespace

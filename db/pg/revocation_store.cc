@@ -46,7 +46,7 @@ db::CrlState StateAt(const Rows& rows) {
 
 class PgRevocationStore final : public db::RevocationStore {
  public:
-  explicit PgRevocationStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgRevocationStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::StatusOr<db::RevocationOutcome> RevokeDevice(const db::Act& act,
                                                      const std::string& device_id,
@@ -334,7 +334,8 @@ class PgRevocationStore final : public db::RevocationStore {
     return static_cast<uint64_t>(rows.size());
   }
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 }  // namespace

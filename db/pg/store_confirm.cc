@@ -82,12 +82,15 @@ const Statement kDoomed = {
 // most.
 const Statement kWipeRetained = {
     "wipe_retained",
-    "WITH due AS (SELECT s.lot_id, s.attempt_id FROM lots l CROSS JOIN LATERAL ("
+    "WITH due AS (SELECT c.lot_id, c.attempt_id FROM lots l CROSS JOIN LATERAL ("
     "SELECT lot_id, attempt_id, sealed_at FROM sealed_identities WHERE lot_id = l.id "
-    "ORDER BY attempt_id LIMIT $1::bigint FOR UPDATE SKIP LOCKED) s "
-    "WHERE s.sealed_at <= now() - l.retention LIMIT $1::bigint) "
-    "DELETE FROM sealed_identities s USING due "
-    "WHERE s.lot_id = due.lot_id AND s.attempt_id = due.attempt_id"};
+    "ORDER BY attempt_id LIMIT $1::bigint) c "
+    "WHERE c.sealed_at <= now() - l.retention LIMIT $1::bigint), "
+    // Only what is due is held, so that no confirmation waits for this.
+    "held AS (SELECT s.lot_id, s.attempt_id FROM sealed_identities s JOIN due "
+    "ON due.lot_id = s.lot_id AND due.attempt_id = s.attempt_id FOR UPDATE OF s SKIP LOCKED) "
+    "DELETE FROM sealed_identities s USING held "
+    "WHERE s.lot_id = held.lot_id AND s.attempt_id = held.attempt_id"};
 
 struct Found {
   bool there = false;

@@ -15,7 +15,7 @@ namespace assay::pg {
 
 class PgStore final : public db::Store {
  public:
-  explicit PgStore(PgOptions options) : pool_(std::move(options)) {}
+  explicit PgStore(PgOptions options) : shared_(PoolOf(std::move(options))) {}
 
   absl::Status CheckHealth() override;
   db::PoolCounters Counters() override { return pool_.Counters(); }
@@ -66,7 +66,8 @@ class PgStore final : public db::Store {
   template <typename Object, typename Find, typename Body>
   absl::StatusOr<Object> Perform(const db::Act& act, Find find, Body body);
 
-  Pool pool_;
+  const std::shared_ptr<Pool> shared_;
+  Pool& pool_ = *shared_;
 };
 
 enum class ActState { kNew, kDoneBefore };

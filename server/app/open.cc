@@ -1,11 +1,14 @@
 #include "server/app/open.h"
 
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "db/pg/pg_store.h"
 
 namespace assay::app {
 
@@ -64,6 +67,18 @@ pg::PgOptions StoreOptions(const ops::DatabaseConfig& config) {
   if (!config.password_env.empty()) {
     const char* password = std::getenv(config.password_env.c_str());
     if (password != nullptr) setenv("PGPASSWORD", password, 1);
+  }
+  // All stores of a process share its connections. These go with the last store, so that a daemon
+  // that is begun anew begins with new ones.
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<pg::Pool>> pools;
+  const std::lock_guard lock(mutex);
+  std::weak_ptr<pg::Pool>& shared =
+      pools[absl::StrCat(options.dsn, "\n", options.password_file, "\n", options.pool_size)];
+  options.pool = shared.lock();
+  if (options.pool == nullptr) {
+    options = pg::SharePool(std::move(options));
+    shared = options.pool;
   }
   return options;
 }

@@ -366,6 +366,32 @@ TEST(StoreFaults, ThePasswordFileIsReadAtEachConnectAndNeverTold) {
   EXPECT_REFUSED(OpenStore(options)->CheckHealth(), STORE_UNAVAILABLE);
 }
 
+TEST(StoreFaults, WhatTheDatabaseSaysGoesToTheLogAndToNoCaller) {
+  PgOptions options;
+  options.dsn = "host=/nowhere/secret-socket dbname=secret-name user=secret-user";
+  const absl::Status away = OpenStore(options)->CheckHealth();
+  EXPECT_REFUSED(away, STORE_UNAVAILABLE);
+  EXPECT_EQ(away.ToString().find("secret"), std::string::npos) << away;
+  options = NewMigratedDatabase();
+  options.dsn += " user=secret-user";
+  const absl::Status stranger = OpenStore(options)->CheckHealth();
+  EXPECT_REFUSED(stranger, STORE_UNAVAILABLE);
+  EXPECT_EQ(stranger.ToString().find("secret"), std::string::npos) << stranger;
+}
+
+TEST(StoreFaults, StoresOpenedTogetherShareTheirConnections) {
+  PgOptions options = NewMigratedDatabase();
+  options.pool_size = 2;
+  options = SharePool(options);
+  const auto first = OpenStore(options), second = OpenStore(options);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(first->CheckHealth().ok());
+    EXPECT_TRUE(second->CheckHealth().ok());
+  }
+  EXPECT_EQ(first->Counters().connections, 1);
+  EXPECT_EQ(second->Counters().connections, 1);
+}
+
 TEST(StoreFaults, AMissingSchemaIsSaidSo) {
   PgOptions options;
   options.dsn = PostgresCluster::Shared().NewDatabase();
