@@ -3,7 +3,10 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <condition_variable>
 #include <cstdlib>
+#include <optional>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
@@ -93,17 +96,57 @@ absl::StatusOr<Bytes> LotKeys::MakeWrapped(std::string_view lot_name, Random& ra
   return token_->Encrypt(wrapping_key_, key.view(), AsBytes(WrapPurpose(lot_name)));
 }
 
+struct LotKeys::Asked {
+  using Answer = absl::StatusOr<std::shared_ptr<const SecretBytes>>;
+  std::mutex mutex;
+  std::condition_variable came;
+  std::optional<Answer> answer;
+  bool hangs = false;  // somebody waited in vain
+};
+
+// The token may hang for ever, and nobody can call a hung call back: it gets a thread that can be
+// left behind.
+std::shared_ptr<LotKeys::Asked> LotKeys::Ask(const db::Lot& lot) {
+  auto asked = std::make_shared<Asked>();
+  std::thread([asked, token = token_, wrapping_key = wrapping_key_, wrapped = lot.wrapped_key,
+               purpose = WrapPurpose(lot.name)]() mutable {
+    Asked::Answer answer = Refuse(Reason::INTERNAL, "the lot's key has a wrong size");
+    if (auto key = token->Decrypt(wrapping_key, wrapped, AsBytes(purpose)); !key.ok()) {
+      answer = key.status();
+    } else if (key->size() == 32) {
+      answer = std::make_shared<const SecretBytes>(*std::move(key));
+    }
+    token.reset();
+    const std::lock_guard lock(asked->mutex);
+    asked->answer = std::move(answer);
+    asked->came.notify_all();
+  }).detach();
+  return asked;
+}
+
 absl::StatusOr<std::shared_ptr<const SecretBytes>> LotKeys::Unwrap(const db::Lot& lot) {
+  std::shared_ptr<Asked> asked;
   {
     const std::lock_guard lock(mutex_);
     if (const auto found = keys_.find(lot.name); found != keys_.end()) return found->second;
+    auto& entry = asked_[lot.name];
+    if (entry == nullptr) entry = Ask(lot);
+    asked = entry;
   }
-  auto key = token_->Decrypt(wrapping_key_, lot.wrapped_key, AsBytes(WrapPurpose(lot.name)));
-  if (!key.ok()) return key.status();
-  if (key->size() != 32) return Refuse(Reason::INTERNAL, "the lot's key has a wrong size");
-  auto kept = std::make_shared<const SecretBytes>(*std::move(key));
+  {
+    std::unique_lock lock(asked->mutex);
+    const auto came = [&] { return asked->answer.has_value(); };
+    if (!(asked->hangs ? came() : asked->came.wait_for(lock, patience_, came))) {
+      asked->hangs = true;
+      return Refuse(Reason::HSM_TIMEOUT, "the HSM does not answer for the lot's key");
+    }
+  }
   const std::lock_guard lock(mutex_);
-  return keys_.emplace(lot.name, std::move(kept)).first->second;
+  if (const auto at = asked_.find(lot.name); at != asked_.end() && at->second == asked) {
+    asked_.erase(at);
+  }
+  if (!asked->answer->ok()) return asked->answer->status();
+  return keys_.emplace(lot.name, **asked->answer).first->second;
 }
 
 absl::StatusOr<v1::OnboardingCodes> OpenCodes(const SecretBytes& lot_key,

@@ -2,6 +2,7 @@
 // in clear only in this process's memory; at rest an HSM key wraps it.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -31,20 +32,28 @@ std::string CodesPurpose(std::string_view device_id);
 std::string IdentityPurpose(std::string_view device_id);
 
 // Unwrapped lot keys, kept for the life of the process. Thread-safe; the first use of a lot asks
-// the token.
+// the token, and waits for it no longer than `patience`: HSM_TIMEOUT then, and at once for whoever
+// comes while that call still hangs. One thread at most hangs with the token for each lot.
 class LotKeys {
  public:
-  LotKeys(std::shared_ptr<hsm::Token> token, std::string wrapping_key)
-      : token_(std::move(token)), wrapping_key_(std::move(wrapping_key)) {}
+  LotKeys(std::shared_ptr<hsm::Token> token, std::string wrapping_key,
+          std::chrono::milliseconds patience = std::chrono::seconds(5))
+      : token_(std::move(token)), wrapping_key_(std::move(wrapping_key)), patience_(patience) {}
 
   // A new key for a lot, wrapped.
   absl::StatusOr<Bytes> MakeWrapped(std::string_view lot_name, Random& random);
   absl::StatusOr<std::shared_ptr<const SecretBytes>> Unwrap(const db::Lot& lot);
 
  private:
+  // One question to the token, answered on a thread of its own.
+  struct Asked;
+  std::shared_ptr<Asked> Ask(const db::Lot& lot);
+
   std::shared_ptr<hsm::Token> token_;
   std::string wrapping_key_;
+  const std::chrono::milliseconds patience_;
   std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Asked>> asked_;
   std::map<std::string, std::shared_ptr<const SecretBytes>> keys_;
 };
 

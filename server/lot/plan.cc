@@ -102,14 +102,21 @@ PlanBook::PlanBook(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token>
                    std::string wrapping_key, std::chrono::milliseconds keep)
     : store_(std::move(store)), keys_(std::move(token), std::move(wrapping_key)), keep_(keep) {}
 
-absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Find(const std::string& lot_name) {
-  const auto now = std::chrono::steady_clock::now();
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = plans_.find(lot_name);
-    if (found != plans_.end() && now - found->second.made < keep_) return found->second.plan;
+std::shared_ptr<const LotPlan> PlanBook::Kept(const std::string& lot_name, PlanFor purpose) {
+  const std::lock_guard lock(mutex_);
+  const auto found = plans_.find(lot_name);
+  if (found == plans_.end() || std::chrono::steady_clock::now() - found->second.made >= keep_) {
+    return nullptr;
   }
-  auto plan = Make(lot_name);
+  const auto& plan = found->second.plan;
+  return purpose == PlanFor::kConfirming || plan->key != nullptr ? plan : nullptr;
+}
+
+absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Find(const std::string& lot_name,
+                                                              PlanFor purpose) {
+  if (auto kept = Kept(lot_name, purpose)) return kept;
+  const auto now = std::chrono::steady_clock::now();
+  auto plan = Make(lot_name, purpose);
   if (!plan.ok()) return plan.status();
   // Looked at anew each time, so that a PAI activated now is seen at once.
   if (!(*plan)->may_issue.ok()) return plan;
@@ -118,7 +125,8 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Find(const std::string&
   return plan;
 }
 
-absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string& lot_name) {
+absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string& lot_name,
+                                                              PlanFor purpose) {
   auto lot = store_->FindLot(lot_name);
   if (!lot.ok()) return lot.status();
   auto plan = std::make_shared<LotPlan>();
@@ -144,6 +152,7 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string&
   if (!options.ok()) return options.status();
   plan->image_options = *std::move(options);
   plan->payload = CommonPayload(plan->spec);
+  if (purpose == PlanFor::kConfirming) return plan;
   auto key = keys_.Unwrap(plan->lot);
   if (!key.ok()) return key.status();
   plan->key = *std::move(key);
@@ -151,6 +160,19 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string&
   const v1::Attestation attestation = plan->spec.dac().attestation();
   if (attestation == v1::ATTESTATION_SERVER_KEY || attestation == v1::ATTESTATION_CSR) {
     plan->may_issue = TakePai(*store_, *plan);
+  }
+  return plan;
+}
+
+absl::StatusOr<std::shared_ptr<const LotPlan>> BatchPlans::Find(const std::string& lot_name) {
+  if (!away_.ok()) {
+    if (auto kept = book_.Kept(lot_name, purpose_)) return kept;
+    return away_;
+  }
+  auto plan = book_.Find(lot_name, purpose_);
+  for (const Reason reason :
+       {Reason::STORE_UNAVAILABLE, Reason::HSM_TIMEOUT, Reason::HSM_UNAVAILABLE}) {
+    if (HasReason(plan.status(), reason)) away_ = plan.status();
   }
   return plan;
 }

@@ -50,7 +50,7 @@ struct LotPlan {
   image::FactoryContent common;
   image::ImageOptions image_options;
   matter::SetupPayload payload;
-  std::shared_ptr<const SecretBytes> key;
+  std::shared_ptr<const SecretBytes> key;  // null in a plan for confirming
   // Why nothing new can be issued now (PAI_NOT_ACTIVE, ...). What is sealed can still be fetched
   // and confirmed.
   absl::Status may_issue;
@@ -58,6 +58,9 @@ struct LotPlan {
   std::optional<IssuingPai> pai;
   std::optional<matter::DacTemplate> dac;
 };
+
+// What a plan is for. Confirming needs neither the lot's key nor a PAI, and so no token.
+enum class PlanFor { kIssuing, kConfirming };
 
 // Plans by lot name, kept for a few seconds so that a retired PAI or a closed lot is noticed; what
 // must hold at once (quota, state) the store decides in the intent's transaction. Thread-safe; a
@@ -68,13 +71,16 @@ class PlanBook {
            std::string wrapping_key, std::chrono::milliseconds keep = std::chrono::seconds(3));
 
   // LOT_UNKNOWN. What stands in the way of issuing alone is in the plan.
-  absl::StatusOr<std::shared_ptr<const LotPlan>> Find(const std::string& lot_name);
+  absl::StatusOr<std::shared_ptr<const LotPlan>> Find(const std::string& lot_name,
+                                                      PlanFor purpose = PlanFor::kIssuing);
+  // The plan where it is kept and fresh; asks nobody.
+  std::shared_ptr<const LotPlan> Kept(const std::string& lot_name, PlanFor purpose);
   LotKeys& keys() { return keys_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<const LotPlan>> Make(const std::string& lot_name);
+  absl::StatusOr<std::shared_ptr<const LotPlan>> Make(const std::string& lot_name, PlanFor purpose);
 
-  struct Kept {
+  struct Entry {
     std::shared_ptr<const LotPlan> plan;
     std::chrono::steady_clock::time_point made;
   };
@@ -82,7 +88,20 @@ class PlanBook {
   LotKeys keys_;
   std::chrono::milliseconds keep_;
   std::mutex mutex_;
-  std::map<std::string, Kept> plans_;
+  std::map<std::string, Entry> plans_;
+};
+
+// The plans of one batch: while the database or the token is away, the batch waits for it once and
+// not once a ticket. Not thread-safe.
+class BatchPlans {
+ public:
+  BatchPlans(PlanBook& book, PlanFor purpose) : book_(book), purpose_(purpose) {}
+  absl::StatusOr<std::shared_ptr<const LotPlan>> Find(const std::string& lot_name);
+
+ private:
+  PlanBook& book_;
+  const PlanFor purpose_;
+  absl::Status away_;
 };
 
 }  // namespace assay::lot
