@@ -132,6 +132,13 @@ v1::VerifyDeviceResponse ResponseOf(const std::string& device_id,
   return response;
 }
 
+// A line learns nothing of the units of others, not even the names of their lots: to it there is no
+// such device.
+absl::Status CheckMayKnow(const access::Caller& caller, const db::ManifestRow& row) {
+  if (access::CheckUnit(caller, row).ok()) return absl::OkStatus();
+  return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", row.device_id, "no such device");
+}
+
 // The answer that was given, when `evidence` is what it was given to.
 absl::StatusOr<v1::VerifyDeviceResponse> GivenBefore(const db::Verification& ended,
                                                      const Sha256Digest& evidence) {
@@ -189,7 +196,7 @@ absl::StatusOr<db::ManifestRow> Verification::FindUnit(
   }
   const auto row = store_->FindDevice(device_id);
   if (!row.ok()) return row.status();
-  ASSAY_RETURN_IF_ERROR(access::CheckUnit(caller, *row));
+  ASSAY_RETURN_IF_ERROR(CheckMayKnow(caller, *row));
   if (row->dac.empty()) {
     return RefuseField(Reason::FIELD_NOT_ALLOWED, "device_id", device_id,
                        "the device was issued no DAC");
@@ -266,7 +273,7 @@ absl::StatusOr<v1::VerifyDeviceResponse> Verification::Finish(
   ASSAY_RETURN_IF_ERROR(CheckFields(request));
   const auto row = store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
-  ASSAY_RETURN_IF_ERROR(access::CheckUnit(caller, *row));
+  ASSAY_RETURN_IF_ERROR(CheckMayKnow(caller, *row));
   const Sha256Digest evidence = Sha256(AsBytes(lot::Deterministic(request)));
 
   auto begun = revocations_->FindVerification(request.verification_id());

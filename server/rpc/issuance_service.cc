@@ -49,7 +49,7 @@ template <class Request, class Response, class Submit>
 grpc::ServerUnaryReactor* Hand(const FrontDesk& desk, grpc::CallbackServerContext* context,
                                std::string_view method, const Request& request, Response* response,
                                const Submit& submit) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  grpc::ServerUnaryReactor* reactor = ReactorFor(context, response);
   std::shared_ptr<Call> call = desk.Admit(*context, method);
   call->About(request.ticket(), request.lot());
   if (!call->admitted().ok()) {

@@ -75,6 +75,15 @@ void IssueStream::OnReadDone(bool ok) {
   std::unique_lock lock(mutex_);
   reading_ = false;
   if (!ok || read_ended_) {
+    // An item that came as the stream was being drained is answered like any other, so that its
+    // line knows at once to ask another replica. With the stream finished, its end says the same.
+    if (ok && !finished_ && !broken_) {
+      v1::IssueStreamResponse answer;
+      answer.set_ticket(request_.ticket());
+      *answer.mutable_refused() = ToStreamRefusal(end_);
+      answers_.push_back(std::move(answer));
+    }
+    issue::WipeRequest(request_);
     read_ended_ = true;
     const Next next = DecideLocked();
     lock.unlock();

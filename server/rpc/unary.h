@@ -10,6 +10,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/rpc/blocking_pool.h"
 #include "server/rpc/front_desk.h"
+#include "server/rpc/wipe_reply.h"
 
 namespace assay::rpc {
 
@@ -20,7 +21,7 @@ grpc::ServerUnaryReactor* ServeBlocking(const FrontDesk& desk, BlockingPool& poo
                                         grpc::CallbackServerContext* context,
                                         std::string_view method, std::string_view lot,
                                         Response* response, Work work) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  grpc::ServerUnaryReactor* reactor = ReactorFor(context, response);
   std::shared_ptr<Call> call = desk.Admit(*context, method);
   call->About("", lot);
   if (!call->admitted().ok()) {

@@ -96,10 +96,12 @@ TEST_F(VerificationTest, ALineWithoutTheLotLearnsNothing) {
   other.factories = {"elsewhere"};
   v1::BeginVerificationRequest request;
   request.set_device_id(unit.identity.device_id());
-  EXPECT_REFUSED(office_.verification->Begin(other, request).status(), LOT_NOT_GRANTED);
+  const absl::Status refused = office_.verification->Begin(other, request).status();
+  EXPECT_REFUSED(refused, DEVICE_UNKNOWN);
+  EXPECT_EQ(refused.message().find(unit.identity.lot()), absl::string_view::npos) << refused;
   const auto begun = office_.Begin(unit);
   EXPECT_REFUSED(office_.verification->Finish(other, office_.AnswerOf(unit, *begun)).status(),
-                 LOT_NOT_GRANTED);
+                 DEVICE_UNKNOWN);
   request.set_device_id("nobody");
   EXPECT_REFUSED(office_.verification->Begin(office_.shop.line_caller, request).status(),
                  DEVICE_UNKNOWN);
