@@ -88,7 +88,8 @@ Step ReadPoint(const Session& session, KeyObject& key) {
   }
   if (key.description.public_point) return Step::Done();
   return Step::Refused(Unfit("CKA_EC_POINT", key.description.label,
-                             "must be readable from a public key of the same label and id"));
+                             "must be readable from a public key of the same label and id; a run "
+                             "that was killed may have left half a key"));
 }
 
 }  // namespace
@@ -129,6 +130,35 @@ Step FindObjects(const Session& session, CK_OBJECT_CLASS object_class, std::stri
   const CK_RV final_rv = session.ck->C_FindObjectsFinal(session.handle);
   if (rv != CKR_OK) return Step::Fault("C_FindObjects", rv);
   if (final_rv != CKR_OK) return Step::Fault("C_FindObjectsFinal", final_rv);
+  return Step::Done();
+}
+
+Step FindLeftHalves(const Session& session, std::string_view label,
+                    std::vector<CK_OBJECT_HANDLE>& halves) {
+  std::vector<CK_OBJECT_HANDLE> privates, secrets, publics;
+  for (auto& [object_class, handles] :
+       {std::pair{CKO_PRIVATE_KEY, &privates}, std::pair{CKO_SECRET_KEY, &secrets},
+        std::pair{CKO_PUBLIC_KEY, &publics}}) {
+    if (Step step = FindObjects(session, object_class, label, *handles); !step.ok()) return step;
+  }
+  if (!privates.empty() && publics.empty() && secrets.empty()) {
+    return Step::Refused(Unfit(
+        "CKA_LABEL", label,
+        "is borne by a private key without its public half, as a run that was killed leaves it: "
+        "remove it with the HSM's own tool (pkcs11-tool --delete-object --type privkey --label)"));
+  }
+  bool taken = !privates.empty() || !secrets.empty();
+  for (const CK_OBJECT_HANDLE handle : publics) {
+    Reader reader;
+    reader.Ask(CKA_ID, 256);
+    if (Step step = reader.Read(session, handle); !step.ok()) return step;
+    const auto id = reader.Get(CKA_ID);
+    taken = taken || !id || id->size() != kIdBytes;
+  }
+  if (taken) {
+    return Step::Refused(Unfit("CKA_LABEL", label, "must not be taken by another key"));
+  }
+  halves = std::move(publics);
   return Step::Done();
 }
 

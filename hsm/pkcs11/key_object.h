@@ -33,12 +33,20 @@ struct KeyObject {
   hsm::KeyDescription description;
 };
 
+// Bytes of the CKA_ID of a key made here.
+inline constexpr size_t kIdBytes = 16;
+
 // DER of the OID of P-256, as CKA_EC_PARAMS wants it.
 ByteView P256Params();
 
 // Handles of the persistent objects of that class; of any label where `label` is empty.
 Step FindObjects(const Session& session, CK_OBJECT_CLASS object_class, std::string_view label,
                  std::vector<CK_OBJECT_HANDLE>& handles);
+// What a run that was killed between the two halves of a key pair leaves: public keys of that label
+// with an id as Assay draws it, while no private or secret key bears the label.
+// HSM_KEY_UNFIT when the label is otherwise taken, also by a private key without its public half.
+Step FindLeftHalves(const Session& session, std::string_view label,
+                    std::vector<CK_OBJECT_HANDLE>& halves);
 // Reads all a KeyDescription tells of a private or secret key, with the public half's point.
 // HSM_KEY_UNFIT for a key that is neither on P-256 nor AES-256, naming the attribute.
 Step ReadKey(const Session& session, CK_OBJECT_CLASS object_class, CK_OBJECT_HANDLE handle,

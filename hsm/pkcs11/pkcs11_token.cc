@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/refusal.h"
 #include "hsm/p256.h"
 #include "hsm/pkcs11/key_object.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;
-constexpr size_t kIdBytes = 16;
 
 // Nothing when the scalar is not in [1, n-1].
 std::optional<hsm::PublicPoint> PointOfScalar(const SecretBytes& scalar) {
@@ -88,10 +88,12 @@ class Pkcs11Token final : public hsm::Token {
                                                   hsm::KeyPurpose purpose) override {
     ASSAY_RETURN_IF_ERROR(CheckLabel(label));
     ASSAY_RETURN_IF_ERROR(link_.Run([&](const Session& session) {
-      if (Step step = CheckLabelFree(session, label); !step.ok()) return step;
+      std::vector<CK_OBJECT_HANDLE> halves;
+      if (Step step = FindLeftHalves(session, label, halves); !step.ok()) return step;
       const Bytes id = NewId();
       const auto make = purpose == hsm::KeyPurpose::kSigning ? MakeSigningPair : MakeWrappingKey;
       return Write(session, [&](const Session& writable) {
+        if (Step step = RemoveHalves(writable, label, halves); !step.ok()) return step;
         Step step = make(writable, label, id, false);
         if (IsTemplateRefused(step)) step = make(writable, label, id, true);
         return step;
@@ -161,9 +163,11 @@ class Pkcs11Token final : public hsm::Token {
                     "the scalar must be 32 bytes, from 1 to the order less 1");
     }
     ASSAY_RETURN_IF_ERROR(link_.Run([&](const Session& session) {
-      if (Step step = CheckLabelFree(session, label); !step.ok()) return step;
+      std::vector<CK_OBJECT_HANDLE> halves;
+      if (Step step = FindLeftHalves(session, label, halves); !step.ok()) return step;
       const Bytes id = NewId();
       return Write(session, [&](const Session& writable) {
+        if (Step step = RemoveHalves(writable, label, halves); !step.ok()) return step;
         return ImportPair(writable, label, id, scalar, *point);
       });
     }));
@@ -298,13 +302,13 @@ class Pkcs11Token final : public hsm::Token {
     return id;
   }
 
-  static Step CheckLabelFree(const Session& session, std::string_view label) {
-    for (const CK_OBJECT_CLASS c : {CKO_PRIVATE_KEY, CKO_SECRET_KEY, CKO_PUBLIC_KEY}) {
-      std::vector<CK_OBJECT_HANDLE> handles;
-      if (Step step = FindObjects(session, c, label, handles); !step.ok()) return step;
-      if (handles.empty()) continue;
-      return Step::Refused(RefuseField(Reason::HSM_KEY_UNFIT, "CKA_LABEL", std::string(label),
-                                       "must not be taken by another key"));
+  // Public halves alone hold no secret and have never been anybody's key.
+  static Step RemoveHalves(const Session& writable, std::string_view label,
+                           const std::vector<CK_OBJECT_HANDLE>& halves) {
+    for (const CK_OBJECT_HANDLE half : halves) {
+      LogWarning("hsm_half_key_removed", {{"label", label}});
+      const CK_RV rv = writable.ck->C_DestroyObject(writable.handle, half);
+      if (rv != CKR_OK) return Step::Fault("C_DestroyObject", rv);
     }
     return Step::Done();
   }

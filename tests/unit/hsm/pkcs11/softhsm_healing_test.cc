@@ -196,6 +196,31 @@ TEST_F(SoftHsmHealing, RefusesTwoKeysOfOneLabel) {
   EXPECT_TRUE(HasReason(twice.status(), Reason::HSM_KEY_UNFIT)) << twice.status();
 }
 
+// A key pair is two objects, and kill -9 may fall between them.
+TEST_F(SoftHsmHealing, APublicHalfLeftAloneMakesRoomAndAPrivateOneIsNamed) {
+  OpenWithKey();
+  const auto remove = [&](const std::string& half) {
+    const std::string command = "pkcs11-tool --module " + SoftHsm::ModulePath() +
+                                " --token-label " + softhsm_->label() + " --login --pin " +
+                                softhsm_->pin() + " --delete-object --type " + half +
+                                " --label pai >/dev/null 2>&1";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+  };
+  const auto before = token_->FindKey("pai");
+  ASSERT_TRUE(before.ok()) << before.status();
+  remove("privkey");
+  token_ = *OpenPkcs11Token(softhsm_->Options());
+  const auto made = token_->GenerateKey("pai", hsm::KeyPurpose::kSigning);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_NE(*made->public_point, *before->public_point);
+  remove("pubkey");
+  token_ = *OpenPkcs11Token(softhsm_->Options());
+  const auto refused = token_->GenerateKey("pai", hsm::KeyPurpose::kSigning);
+  EXPECT_TRUE(HasReason(refused.status(), Reason::HSM_KEY_UNFIT)) << refused.status();
+  EXPECT_NE(refused.status().message().find("without its public half"), absl::string_view::npos)
+      << refused.status();
+}
+
 TEST_F(SoftHsmHealing, NamesTheAttributeOfAKeyMadeWithoutThePolicy) {
   Open();
   const std::string command = "pkcs11-tool --module " + SoftHsm::ModulePath() + " --token-label " +
