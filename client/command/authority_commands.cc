@@ -3,7 +3,10 @@
 #include "absl/time/time.h"
 #include "assay/v1/authority.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/certificate_file.h"
+#include "client/command/authority_call.h"
 #include "client/command/commands.h"
+#include "client/command/pai_key_commands.h"
 #include "client/files.h"
 #include "client/show.h"
 #include "matter/certificate.h"
@@ -13,25 +16,9 @@ namespace {
 
 using Authority = v1::AuthorityService::Stub;
 
-template <typename Request, typename Response>
-absl::StatusOr<Response> CallAuthority(Context& context,
-                                       grpc::Status (Authority::*method)(grpc::ClientContext*,
-                                                                         const Request&, Response*),
-                                       const Request& request) {
-  const auto connection = context.Connect("operator");
-  if (!connection.ok()) return connection.status();
-  const auto stub = v1::AuthorityService::NewStub((*connection)->channel());
-  return (*connection)->Call(*stub, method, request);
-}
-
-// DER, also from PEM.
 absl::StatusOr<std::string> CertificateFrom(const char* flag, const std::string& path) {
-  const auto bytes = ReadFile(path);
-  if (!bytes.ok()) return Within(flag, bytes.status());
-  const bool pem = AsText(*bytes).find("-----BEGIN") != std::string_view::npos;
-  const auto certificate =
-      pem ? matter::Certificate::ParsePem(AsText(*bytes)) : matter::Certificate::Parse(*bytes);
-  if (!certificate.ok()) return Within(flag, certificate.status());
+  const auto certificate = ReadCertificateFile(flag, path);
+  if (!certificate.ok()) return certificate.status();
   return ToText(certificate->der());
 }
 
@@ -64,13 +51,6 @@ absl::Status PrintPais(Context& context, const std::vector<v1::Pai>& pais) {
   return absl::OkStatus();
 }
 
-absl::Status PrintPai(Context& context, const absl::StatusOr<v1::Pai>& pai) {
-  if (!pai.ok()) return pai.status();
-  if (!context.json()) return PrintPais(context, {*pai});
-  context.PrintMessage(*pai);
-  return absl::OkStatus();
-}
-
 template <typename Request>
 absl::Status ByName(Context& context,
                     grpc::Status (Authority::*method)(grpc::ClientContext*, const Request&,
@@ -83,6 +63,13 @@ absl::Status ByName(Context& context,
 }
 
 }  // namespace
+
+absl::Status PrintPai(Context& context, const absl::StatusOr<v1::Pai>& pai) {
+  if (!pai.ok()) return pai.status();
+  if (!context.json()) return PrintPais(context, {*pai});
+  context.PrintMessage(*pai);
+  return absl::OkStatus();
+}
 
 absl::Status CreatePai(Context& context, const PaiOptions& options) {
   v1::CreatePaiRequest request;
@@ -120,9 +107,6 @@ absl::Status SignSandboxPai(Context& context, const PaiOptions& options) {
 }
 absl::Status ActivatePai(Context& context, const PaiOptions& options) {
   return ByName(context, &Authority::ActivatePai, options.name);
-}
-absl::Status RetirePai(Context& context, const PaiOptions& options) {
-  return ByName(context, &Authority::RetirePai, options.name);
 }
 
 absl::Status ShowPai(Context& context, const PaiOptions& options) {

@@ -7,6 +7,8 @@
 #include "assay/v1/authority.grpc.pb.h"
 #include "assay/v1/pai_key.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/certificate_file.h"
+#include "client/command/authority_call.h"
 #include "client/command/confirm.h"
 #include "client/command/sibling.h"
 #include "client/files.h"
@@ -21,32 +23,11 @@ std::string LabelOf(const PaiKeyOptions& options) {
   return options.key_label.empty() ? absl::StrCat("assay-pai-", options.name) : options.key_label;
 }
 
-absl::StatusOr<matter::Certificate> ReadCertificate(const char* flag, const std::string& path) {
-  const auto bytes = ReadFile(path);
-  if (!bytes.ok()) return Within(flag, bytes.status());
-  const bool pem = AsText(*bytes).find("-----BEGIN") != std::string_view::npos;
-  auto certificate =
-      pem ? matter::Certificate::ParsePem(AsText(*bytes)) : matter::Certificate::Parse(*bytes);
-  if (!certificate.ok()) return Within(flag, certificate.status());
-  return certificate;
-}
-
 absl::StatusOr<v1::Pai> CallAdopt(Context& context, const v1::AdoptPaiRequest& request) {
   const auto connection = context.Connect("operator");
   if (!connection.ok()) return connection.status();
   const auto stub = v1::PaiKeyService::NewStub((*connection)->channel());
   return (*connection)->Call(*stub, &v1::PaiKeyService::Stub::AdoptPai, request);
-}
-
-template <typename Request>
-absl::StatusOr<v1::Pai> CallAuthority(Context& context,
-                                      grpc::Status (v1::AuthorityService::Stub::*method)(
-                                          grpc::ClientContext*, const Request&, v1::Pai*),
-                                      const Request& request) {
-  const auto connection = context.Connect("operator");
-  if (!connection.ok()) return connection.status();
-  const auto stub = v1::AuthorityService::NewStub((*connection)->channel());
-  return (*connection)->Call(*stub, method, request);
 }
 
 absl::StatusOr<std::string> ConfigFile(Context& context, const PaiKeyOptions& options) {
@@ -103,9 +84,9 @@ absl::Status AdoptPai(Context& context, const PaiKeyOptions& options) {
 }
 
 absl::Status ImportPai(Context& context, const PaiKeyOptions& options) {
-  const auto certificate = ReadCertificate("--certificate", options.certificate_file);
+  const auto certificate = ReadCertificateFile("--certificate", options.certificate_file);
   if (!certificate.ok()) return certificate.status();
-  const auto paa = ReadCertificate("--paa", options.paa_file);
+  const auto paa = ReadCertificateFile("--paa", options.paa_file);
   if (!paa.ok()) return paa.status();
   const auto config = ConfigFile(context, options);
   if (!config.ok()) return config.status();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/authority.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/command/authority_call.h"
 #include "client/command/guarded_requests.h"
 #include "client/files.h"
 #include "client/show.h"
@@ -17,17 +18,6 @@ namespace assay::client {
 namespace {
 
 using Authority = v1::AuthorityService::Stub;
-
-template <typename Request, typename Response>
-absl::StatusOr<Response> Call(Context& context,
-                              grpc::Status (Authority::*method)(grpc::ClientContext*,
-                                                                const Request&, Response*),
-                              const Request& request) {
-  const auto connection = context.Connect("operator");
-  if (!connection.ok()) return connection.status();
-  const auto stub = v1::AuthorityService::NewStub((*connection)->channel());
-  return (*connection)->Call(*stub, method, request);
-}
 
 // Asks whoever sits there; a program says --yes.
 absl::Status Confirmed(Context& context, const RevokeOptions& options, const std::string& what) {
@@ -78,7 +68,7 @@ absl::Status RevokeDevice(Context& context, const RevokeOptions& options) {
     request.set_device_id(options.name);
   }
   ASSAY_RETURN_IF_ERROR(Confirmed(context, asked, absl::StrCat("device ", asked.name)));
-  return Print(context, Call(context, &Authority::RevokeDevice, request));
+  return Print(context, CallAuthority(context, &Authority::RevokeDevice, request));
 }
 
 absl::Status RevokeLot(Context& context, const RevokeOptions& options) {
@@ -86,14 +76,14 @@ absl::Status RevokeLot(Context& context, const RevokeOptions& options) {
   if (!request.ok()) return request.status();
   ASSAY_RETURN_IF_ERROR(
       Confirmed(context, options, absl::StrCat("every device of lot ", options.name)));
-  return Print(context, Call(context, &Authority::RevokeLot, *request));
+  return Print(context, CallAuthority(context, &Authority::RevokeLot, *request));
 }
 
 absl::Status RevokePai(Context& context, const RevokeOptions& options) {
   const auto request = RevokePaiRequestOf(options);
   if (!request.ok()) return request.status();
   ASSAY_RETURN_IF_ERROR(Confirmed(context, options, absl::StrCat("PAI ", options.name)));
-  return Print(context, Call(context, &Authority::RevokePai, *request));
+  return Print(context, CallAuthority(context, &Authority::RevokePai, *request));
 }
 
 absl::Status FetchCrl(Context& context, const CrlCommandOptions& options) {
@@ -101,7 +91,7 @@ absl::Status FetchCrl(Context& context, const CrlCommandOptions& options) {
   request.set_issuer(options.issuer);
   request.set_part(static_cast<uint32_t>(options.part));
   request.set_fresh(options.fresh);
-  const auto crl = Call(context, &Authority::GetCrl, request);
+  const auto crl = CallAuthority(context, &Authority::GetCrl, request);
   if (!crl.ok()) return crl.status();
   if (!options.out.empty()) {
     ASSAY_RETURN_IF_ERROR(WriteOut(options.out, "X509 CRL", crl->der()));
@@ -111,7 +101,7 @@ absl::Status FetchCrl(Context& context, const CrlCommandOptions& options) {
 }
 
 absl::Status ListCrlIssuers(Context& context, const CrlCommandOptions&) {
-  const auto issuers = Call(context, &Authority::ListCrlIssuers, v1::ListCrlIssuersRequest());
+  const auto issuers = CallAuthority(context, &Authority::ListCrlIssuers, v1::ListCrlIssuersRequest());
   if (!issuers.ok()) return issuers.status();
   if (context.json()) {
     context.PrintMessage(*issuers);
@@ -130,14 +120,14 @@ absl::Status DelegateCrl(Context& context, const CrlCommandOptions& options) {
   v1::DelegateCrlRequest request;
   request.set_request_id(NewRequestId());
   request.set_name(options.issuer);
-  const auto issuer = Call(context, &Authority::DelegateCrl, request);
+  const auto issuer = CallAuthority(context, &Authority::DelegateCrl, request);
   if (!issuer.ok()) return issuer.status();
   context.PrintMessage(*issuer);
   return absl::OkStatus();
 }
 
 absl::Status FetchRevocationSet(Context& context, const CrlCommandOptions& options) {
-  const auto set = Call(context, &Authority::GetRevocationSet, v1::GetRevocationSetRequest());
+  const auto set = CallAuthority(context, &Authority::GetRevocationSet, v1::GetRevocationSetRequest());
   if (!set.ok()) return set.status();
   if (options.out.empty()) {
     context.Print(set->json() + "\n");
@@ -149,7 +139,7 @@ absl::Status FetchRevocationSet(Context& context, const CrlCommandOptions& optio
 absl::Status ShowDistributionPoints(Context& context, const CrlCommandOptions& options) {
   v1::GetDistributionPointsRequest request;
   request.set_issuer(options.issuer);
-  const auto points = Call(context, &Authority::GetDistributionPoints, request);
+  const auto points = CallAuthority(context, &Authority::GetDistributionPoints, request);
   if (!points.ok()) return points.status();
   if (!options.out.empty()) ASSAY_RETURN_IF_ERROR(MakeFolder(options.out, 0755));
   int part = 0;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/issuance.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/certificate_file.h"
 #include "client/command/revocation_commands.h"
 #include "client/files.h"
 #include "client/numbers.h"
@@ -21,15 +22,6 @@ namespace {
 using matter::AttestationOutcome;
 using matter::AttestationResult;
 using matter::Certificate;
-
-absl::StatusOr<Certificate> CertificateFrom(const char* flag, const std::string& path) {
-  const auto bytes = ReadFile(path);
-  if (!bytes.ok()) return Within(flag, bytes.status());
-  const bool pem = AsText(*bytes).find("-----BEGIN") != std::string_view::npos;
-  auto certificate = pem ? Certificate::ParsePem(AsText(*bytes)) : Certificate::Parse(*bytes);
-  if (!certificate.ok()) return Within(flag, certificate.status());
-  return certificate;
-}
 
 // "@FILE" or hex.
 absl::StatusOr<Bytes> BytesFrom(const char* flag, const std::string& text) {
@@ -51,12 +43,12 @@ struct Evidence {
 
 absl::Status ReadTrust(const VerifyOptions& options, Evidence& evidence) {
   for (const std::string& path : options.paas) {
-    const auto paa = CertificateFrom("--paa", path);
+    const auto paa = ReadCertificateFile("--paa", path);
     if (!paa.ok()) return paa.status();
     ASSAY_RETURN_IF_ERROR(Within("--paa", evidence.paas.Add(*paa)));
   }
   for (const std::string& path : options.cd_signers) {
-    const auto signer = CertificateFrom("--cd-signer", path);
+    const auto signer = ReadCertificateFile("--cd-signer", path);
     if (!signer.ok()) return signer.status();
     ASSAY_RETURN_IF_ERROR(
         Within("--cd-signer", evidence.signers.Add(*signer, options.sdk_test_signer)));
@@ -72,9 +64,9 @@ absl::Status ReadTrust(const VerifyOptions& options, Evidence& evidence) {
 }
 
 absl::Status ReadEvidence(const VerifyOptions& options, const Clock& clock, Evidence& evidence) {
-  auto dac = CertificateFrom("--dac", options.dac);
+  auto dac = ReadCertificateFile("--dac", options.dac);
   if (!dac.ok()) return dac.status();
-  auto pai = CertificateFrom("--pai", options.pai);
+  auto pai = ReadCertificateFile("--pai", options.pai);
   if (!pai.ok()) return pai.status();
   ASSAY_RETURN_IF_ERROR(ReadTrust(options, evidence));
   const bool whole = !options.elements.empty();
@@ -275,9 +267,9 @@ absl::Status FinishAttest(Context& context, const AttestOptions& options) {
   if (!elements.ok()) return Within("--elements", elements.status());
   const auto signature = BytesFrom("--signature", options.signature);
   if (!signature.ok()) return signature.status();
-  const auto dac = CertificateFrom("--dac", options.dac);
+  const auto dac = ReadCertificateFile("--dac", options.dac);
   if (!dac.ok()) return dac.status();
-  const auto pai = CertificateFrom("--pai", options.pai);
+  const auto pai = ReadCertificateFile("--pai", options.pai);
   if (!pai.ok()) return pai.status();
   v1::VerifyDeviceRequest request;
   for (const auto& [key, text] : *record) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/refusal.h"
+#include "client/certificate_file.h"
 #include "client/files.h"
 #include "client/mfg_tool/csv_plan.h"
 #include "client/mfg_tool/dac_key.h"
@@ -226,12 +227,8 @@ absl::Status FillFlagValues(const MfgToolOptions& options, v1::DeviceValues& val
 
 // A certificate in DER or PEM, as DER.
 absl::StatusOr<std::string> ReadCertificate(const char* flag, const std::string& path) {
-  const auto bytes = ReadFile(path);
-  if (!bytes.ok()) return Within(flag, bytes.status());
-  const auto certificate = AsText(*bytes).find("-----BEGIN") != std::string_view::npos
-                               ? matter::Certificate::ParsePem(AsText(*bytes))
-                               : matter::Certificate::Parse(*bytes);
-  if (!certificate.ok()) return Within(flag, certificate.status());
+  const auto certificate = ReadCertificateFile(flag, path);
+  if (!certificate.ok()) return certificate.status();
   return ToText(certificate->der());
 }
 

@@ -47,6 +47,16 @@ TEST(ParseTest, WrongUsageIsToldApartFromRefusals) {
   EXPECT_TRUE(Parse("mfg-tool --paa --pai -v 1 -p 1").usage_error);
 }
 
+TEST(ParseTest, ACommandThatIsNotThereIsNamedAndTheNearestOneShown) {
+  EXPECT_EQ(Parse("isue --lot L").text,
+            "assay: there is no command 'isue'; did you mean 'issue'?\n"
+            "Run 'assay --help' for what each does.\n");
+  const std::string far = Parse("--profile lot nosuch").text;
+  EXPECT_NE(far.find("no command 'nosuch'; assay has issue, "), std::string::npos) << far;
+  EXPECT_NE(Parse("lot opne demo").text.find("did you mean 'open'?"), std::string::npos);
+  EXPECT_EQ(Parse("issue --nosuch").text.find("there is no command"), std::string::npos);
+}
+
 TEST(ParseTest, HelpIsNoError) {
   const auto parsed = Parse("mfg-tool --help");
   EXPECT_FALSE(parsed.action);
