@@ -1,14 +1,10 @@
 #include "client/command/revocation_commands.h"
 
-#include <unistd.h>
-
-#include <cstdio>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "assay/v1/authority.grpc.pb.h"
 #include "base/refusal.h"
 #include "client/command/authority_call.h"
+#include "client/command/confirm.h"
 #include "client/command/guarded_requests.h"
 #include "client/files.h"
 #include "client/show.h"
@@ -19,16 +15,9 @@ namespace {
 
 using Authority = v1::AuthorityService::Stub;
 
-// Asks whoever sits there; a program says --yes.
 absl::Status Confirmed(Context& context, const RevokeOptions& options, const std::string& what) {
-  if (options.yes) return absl::OkStatus();
-  const absl::Status refusal = RefuseField(Reason::FIELD_REQUIRED, "--yes", "",
-                                           "revoking cannot be undone and was not confirmed");
-  if (isatty(STDIN_FILENO) == 0) return refusal;
-  context.Remark(absl::StrCat("Revoke ", what, " for ever? Type its name to go on:"));
-  char typed[256] = {};
-  if (std::fgets(typed, sizeof typed, stdin) == nullptr) return refusal;
-  return absl::StripAsciiWhitespace(typed) == options.name ? absl::OkStatus() : refusal;
+  return ConfirmByName(context, options.yes, options.name,
+                       absl::StrCat("Revoke ", what, " for ever?"), "revoking");
 }
 
 absl::Status Print(Context& context, const absl::StatusOr<v1::RevokeResponse>& response) {
@@ -101,7 +90,8 @@ absl::Status FetchCrl(Context& context, const CrlCommandOptions& options) {
 }
 
 absl::Status ListCrlIssuers(Context& context, const CrlCommandOptions&) {
-  const auto issuers = CallAuthority(context, &Authority::ListCrlIssuers, v1::ListCrlIssuersRequest());
+  const auto issuers =
+      CallAuthority(context, &Authority::ListCrlIssuers, v1::ListCrlIssuersRequest());
   if (!issuers.ok()) return issuers.status();
   if (context.json()) {
     context.PrintMessage(*issuers);
@@ -127,7 +117,8 @@ absl::Status DelegateCrl(Context& context, const CrlCommandOptions& options) {
 }
 
 absl::Status FetchRevocationSet(Context& context, const CrlCommandOptions& options) {
-  const auto set = CallAuthority(context, &Authority::GetRevocationSet, v1::GetRevocationSetRequest());
+  const auto set =
+      CallAuthority(context, &Authority::GetRevocationSet, v1::GetRevocationSetRequest());
   if (!set.ok()) return set.status();
   if (options.out.empty()) {
     context.Print(set->json() + "\n");
