@@ -51,13 +51,14 @@ absl::Status KeyPart::Round() {
   std::set<std::string> unfit;
   for (const auto& key : vetted_->Vet(keys)) {
     unfit.insert(key.label);
-    if (told_.contains(key.label)) continue;
+    if (!told_.insert(key.label).second) continue;
     LogError("hsm_key_unfit", {{"key", key.label}, {"message", std::string(key.why.message())}});
   }
-  for (const std::string& label : told_) {
-    if (!unfit.contains(label)) LogInfo("hsm_key_fits_again", {{"key", label}});
+  // Of keys not looked at, because the store did not tell its PAIs, nothing is known.
+  for (const auto& key : keys) {
+    if (unfit.contains(key.label) || told_.erase(key.label) == 0) continue;
+    LogInfo("hsm_key_fits_again", {{"key", key.label}});
   }
-  told_ = std::move(unfit);
   return pais.status();
 }
 

@@ -38,7 +38,7 @@ class KeyPart {
   const std::shared_ptr<hsm::VettedToken> vetted_;
   std::shared_ptr<db::Store> store_;
   std::unique_ptr<rpc::PaiKeyService> service_;
-  std::set<std::string> told_;  // labels of the last round's unfit keys
+  std::set<std::string> told_;  // labels of the keys that were unfit when last looked at
   std::unique_ptr<ops::Periodic> rounds_;
 };
 
