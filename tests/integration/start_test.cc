@@ -39,30 +39,47 @@ Ended RunAssayd(const std::string& arguments) {
   return ended;
 }
 
-// What a serving assayd logs until a line holds `text`; all of it where none does before it ends.
-std::string LoggedUntil(const std::string& config, const std::string& text) {
-  int ends[2];
-  EXPECT_EQ(pipe(ends), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    dup2(ends[1], STDERR_FILENO);
-    close(ends[0]);
+// assayd in a process of its own, and its log.
+class Serving {
+ public:
+  explicit Serving(const std::string& config) {
+    int ends[2];
+    EXPECT_EQ(pipe(ends), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(ends[1], STDERR_FILENO);
+      close(ends[0]);
+      close(ends[1]);
+      execl(kProgram, kProgram, "--config", config.c_str(), nullptr);
+      _exit(127);
+    }
     close(ends[1]);
-    execl(kProgram, kProgram, "--config", config.c_str(), nullptr);
-    _exit(127);
+    log_ = fdopen(ends[0], "r");
   }
-  close(ends[1]);
-  FILE* const log = fdopen(ends[0], "r");
-  std::string logged;
-  std::array<char, 8192> line{};
-  while (logged.find(text) == std::string::npos &&
-         fgets(line.data(), line.size(), log) != nullptr) {
-    logged += line.data();
+  ~Serving() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    fclose(log_);
   }
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  fclose(log);
-  return logged;
+  pid_t pid() const { return child_; }
+  // The first line from here on that holds `text`; all that came instead where it ended before.
+  std::string Logged(const std::string& text) {
+    std::string all;
+    std::array<char, 8192> line{};
+    while (fgets(line.data(), line.size(), log_) != nullptr) {
+      if (std::string(line.data()).find(text) != std::string::npos) return line.data();
+      all += line.data();
+    }
+    return "no line holds it: " + all;
+  }
+
+ private:
+  pid_t child_ = -1;
+  FILE* log_ = nullptr;
+};
+
+std::string LoggedUntil(const std::string& config, const std::string& text) {
+  return Serving(config).Logged(text);
 }
 
 class StartTest : public ::testing::Test {
@@ -159,6 +176,42 @@ TEST_F(StartTest, ASchemaOfTheFutureThatWorksWithThisProgramIsServed) {
                   .ok());
   EXPECT_THAT(LoggedUntil(path, "\"event\":\"serving\""), HasSubstr("\"event\":\"serving\""));
   EXPECT_THAT(RunAssayd("migrate --config " + path).output, HasSubstr("up to date"));
+}
+
+TEST_F(StartTest, ABadFileAtAReloadKeepsTheOldSettingsAndSaysSo) {
+  const std::string path = Changed({{"level: error", "level: info"}});
+  Serving serving(path);
+  EXPECT_THAT(serving.Logged("\"event\":\"serving\""), HasSubstr("serving"));
+  std::ofstream(path, std::ios::app) << "grants: 7\n";
+  kill(serving.pid(), SIGHUP);
+  const std::string said = serving.Logged("reload_refused");
+  EXPECT_THAT(said, HasSubstr("grants: is given twice"));
+  EXPECT_THAT(said, HasSubstr("the former settings"));
+  Changed({{"level: error", "level: info"}});
+  kill(serving.pid(), SIGHUP);
+  EXPECT_THAT(serving.Logged("\"event\":\"reload\""), HasSubstr("\"tls\":\"same\""));
+}
+
+TEST_F(StartTest, ACallsTraceIsInItsLogLine) {
+  Serving serving(Changed({{"level: error", "level: info"}}));
+  const std::string line = serving.Logged("\"event\":\"serving\"");
+  std::smatch port;
+  ASSERT_TRUE(std::regex_search(line, port, std::regex("\"port\":([0-9]+)"))) << line;
+  const auto identity = office.pki().Client(kOperator);
+  const auto stub = v1::CatalogService::NewStub(grpc::CreateChannel(
+      "localhost:" + port[1].str(),
+      grpc::SslCredentials({office.pki().ca(), identity.key, identity.certificate})));
+  const auto call = [&](const char* key, const char* value) {
+    const auto context = Context();
+    context->AddMetadata(key, value);
+    v1::Server server;
+    return stub->GetServer(context.get(), {}, &server).ok();
+  };
+  EXPECT_TRUE(call("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+  EXPECT_THAT(serving.Logged("\"event\":\"call\""),
+              HasSubstr("\"trace\":\"4bf92f3577b34da6a3ce929d0e0e4736\""));
+  EXPECT_TRUE(call("x-request-id", "station-7.42"));
+  EXPECT_THAT(serving.Logged("\"event\":\"call\""), HasSubstr("\"trace\":\"station-7.42\""));
 }
 
 class ClockOffBy final : public Clock {
