@@ -35,7 +35,7 @@ absl::StatusOr<std::optional<std::string>> ReadIfThere(const std::string& path) 
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) return RefuseField(Reason::FIELD_NOT_ALLOWED, "", path, "the file cannot be read");
+  if (!file) return RefuseField(Reason::FIELD_NOT_ALLOWED, "file", path, "cannot be read");
   return std::optional<std::string>(text.str());
 }
 
@@ -50,7 +50,7 @@ absl::Status WriteWhole(const std::string& path, std::string_view text) {
     good = !failed;
   }
   if (good) return absl::OkStatus();
-  return RefuseField(Reason::FIELD_NOT_ALLOWED, "", path, "the file cannot be written");
+  return RefuseField(Reason::FIELD_NOT_ALLOWED, "file", path, "cannot be written");
 }
 
 }  // namespace assay::ceremony

@@ -21,7 +21,7 @@ constexpr char kPlanKey[] = "ceremony_sha256", kStartedKey[] = "started_at",
                kMakingKey[] = "making";
 
 absl::Status Unwritable(const std::string& path) {
-  return RefuseField(Reason::FIELD_NOT_ALLOWED, "", path, "the journal cannot be written");
+  return RefuseField(Reason::FIELD_NOT_ALLOWED, "journal", path, "cannot be written");
 }
 
 // Whole lines only: a kill may have torn the last one, and then its effect was not begun.

@@ -255,7 +255,7 @@ absl::StatusOr<Plan> LoadPlan(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
-  if (!file) return RefuseField(Reason::FIELD_REQUIRED, "", path, "the file cannot be read");
+  if (!file) return RefuseField(Reason::FIELD_REQUIRED, "file", path, "cannot be read");
   return ReadPlan(text.str(), path);
 }
 

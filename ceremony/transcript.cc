@@ -170,7 +170,7 @@ absl::StatusOr<CheckedTranscript> CheckTranscript(std::string_view text) {
   }
   // A member given twice would be read one way by a person and another way by a program.
   if (RenderTranscript(content) != text) {
-    return RefuseField(Reason::NOTE_UNTRUSTED, "", "",
+    return RefuseField(Reason::NOTE_UNTRUSTED, "transcript", "",
                        "the file must be as the ceremony wrote it, byte for byte");
   }
   const auto keys = content.find("keys"), signatures = content.find(kSignatures);

@@ -118,7 +118,8 @@ void PrintOutcome(std::ostream& out, const Plan& plan, const Outcome& outcome, b
 absl::StatusOr<Bytes> PointIn(const std::string& path) {
   const auto text = ReadIfThere(path);
   if (!text.ok()) return text.status();
-  if (!text->has_value()) return RefuseField(Reason::FIELD_REQUIRED, "", path, "no such file");
+  if (!text->has_value())
+    return RefuseField(Reason::FIELD_REQUIRED, "--file", path, "no such file");
   const bool pem = (*text)->find("-----BEGIN ") != std::string::npos;
   const auto certificate =
       pem ? matter::Certificate::ParsePem(**text) : matter::Certificate::Parse(AsBytes(**text));
@@ -127,7 +128,8 @@ absl::StatusOr<Bytes> PointIn(const std::string& path) {
   if (der.ok()) {
     if (const auto csr = matter::ParseCsr(*der); csr.ok()) return ToBytes(csr->public_key);
   }
-  return RefuseField(Reason::FIELD_MALFORMED, "", path, "is neither a certificate nor a request");
+  return RefuseField(Reason::FIELD_MALFORMED, "--file", path,
+                     "is neither a certificate nor a request");
 }
 
 absl::Status CheckFile(const CheckedTranscript& transcript, const std::string& path) {
@@ -136,7 +138,8 @@ absl::Status CheckFile(const CheckedTranscript& transcript, const std::string& p
   for (const TranscriptKey& key : transcript.keys) {
     if (key.public_key == *point) return absl::OkStatus();
   }
-  return RefuseField(Reason::NOTE_UNTRUSTED, "", path, "the transcript does not tell of its key");
+  return RefuseField(Reason::NOTE_UNTRUSTED, "--file", path,
+                     "the transcript does not tell of its key");
 }
 
 // What of assayd's configuration tells where keys live, and whether this is a sandbox.
@@ -241,7 +244,8 @@ int VerifyCommand(const VerifyArguments& arguments) {
   const auto text = ReadIfThere(arguments.transcript);
   if (!text.ok()) return Fail(text.status());
   if (!text->has_value()) {
-    return Fail(RefuseField(Reason::FIELD_REQUIRED, "", arguments.transcript, "no such file"));
+    return Fail(
+        RefuseField(Reason::FIELD_REQUIRED, "transcript", arguments.transcript, "no such file"));
   }
   const auto checked = CheckTranscript(**text);
   if (!checked.ok()) return Fail(checked.status());
