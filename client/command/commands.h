@@ -148,11 +148,4 @@ absl::Status InspectImageFile(Context& context, const ImageOptionsTyped& options
 absl::Status DiffImageFiles(Context& context, const ImageOptionsTyped& options);
 absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options);
 
-struct LabelOptions {
-  std::string manifest;
-  std::string product_name;
-  std::string out;  // .pdf, or .svg for pages <name>-1.svg ...
-};
-absl::Status MakeLabels(Context& context, const LabelOptions& options);
-
 }  // namespace assay::client
