@@ -14,6 +14,7 @@
 #include "client/command/proposal_commands.h"
 #include "client/command/records_tree.h"
 #include "client/command/revocation_commands.h"
+#include "client/command/witness_commands.h"
 #include "client/command/sibling.h"
 #include "client/command/system_commands.h"
 #include "client/command/unknown_word.h"
@@ -52,6 +53,7 @@ class Tree {
     AddAuditCommands(app_, [this](Action action) { action_ = std::move(action); });
     AddReceipts();
     AddLedger();
+    AddWitnesses();
     AddFiles();
     AddSizeCommand(app_, [this](Action action) { action_ = std::move(action); });
     AddVerifyCommands(app_, [this](Action action) { action_ = std::move(action); });
@@ -168,7 +170,8 @@ class Tree {
     app->add_option("--key", verify->key, "the ledger's verifier key, or its file")->required();
     app->add_option("--witness", verify->witnesses,
                     "a witness's verifier key, or its file; may be repeated");
-    AddNumber(app, "--witnesses", verify->least_witnesses, "how many of them must have cosigned");
+    AddNumber(app, "--quorum,--witnesses", verify->least_witnesses,
+              "how many of them must have cosigned (default: all)");
     app->add_option("--device", verify->device_id, "the device it must be of");
     app->add_option("--dac", verify->dac, "the certificate it must be of, PEM or DER");
     app->add_option("--image", verify->image, "the factory image it must be of");
@@ -207,6 +210,39 @@ class Tree {
                &ExportLedger, tiles);
     app->add_option("--key", tiles->key, "the ledger's verifier key, or its file")->required();
     app->add_option("--out", tiles->out, "the folder")->required();
+  }
+
+  void AddWitnesses() {
+    CLI::App* const group =
+        Group("witness", "watching that the ledger only grows, and saying so under it");
+    auto make = std::make_shared<WitnessOptions>();
+    CLI::App* app = Leaf(*group, "make-key", "make a witness's key", &MakeWitness, make);
+    app->add_option("--name", make->name, "its name, for example witness.example.com/w1")
+        ->required();
+    app->add_option("--out", make->out, "file for the private key")->required();
+
+    auto cosign = std::make_shared<WitnessOptions>();
+    app = Leaf(*group, "cosign",
+               "cosign the newest checkpoint, if it continues the last one cosigned",
+               &CosignLedger, cosign);
+    app->add_option("--key", cosign->key, "the ledger's verifier key, or its file")->required();
+    app->add_option("--witness-key", cosign->witness_key, "file of the witness's private key")
+        ->required();
+    app->add_option("--remember", cosign->remember, "file of the last checkpoint cosigned")
+        ->required();
+
+    auto shown = std::make_shared<WitnessOptions>();
+    app = Leaf(*group, "checkpoint", "the newest checkpoint with enough cosignatures",
+               &ShowCosignedCheckpoint, shown);
+    AddNumber(app, "--quorum", shown->least, "how many (default 1)");
+    app->add_option("--out", shown->out, "write it to this file");
+
+    auto receipts = std::make_shared<WitnessOptions>();
+    app = Leaf(*group, "receipt", "a device's receipts under a cosigned checkpoint",
+               &GetCosignedReceipts, receipts);
+    app->add_option("--device", receipts->device_id, "the device id")->required();
+    AddNumber(app, "--quorum", receipts->least, "how many cosignatures (default 1)");
+    app->add_option("--out", receipts->out, "folder (default: here)");
   }
 
   void AddIssuing() {
@@ -362,11 +398,15 @@ class Tree {
     AddNumber(app, "-p,--product-id", pai->product_id, "product id, where the PAI is for one");
     app->add_option("--common-name", pai->common_name);
     app->add_option("--out", pai->out, "file for the request (PEM)");
+    app->footer("Example:\n  assay authority pai create light -v 0x131B --out light.csr.pem");
     app =
         Leaf(*pais, "install", "install the certificate the PAA's owner signed", &InstallPai, pai);
     app->add_option("name", pai->name)->required();
     app->add_option("--certificate", pai->certificate_file, "PEM or DER")->required();
     app->add_option("--paa", pai->paa_file, "PEM or DER")->required();
+    app->footer(
+        "Checked: key, chain, profile, vendor, product, dates, and the PAA against assayd's trust "
+        "list.\nExample:\n  assay authority pai install light --certificate light.pem --paa paa.pem");
     for (const auto& [name, help, run] :
          {std::tuple("sign-sandbox", "sandbox: have the sandbox PAA sign it", &SignSandboxPai),
           std::tuple("activate", "let it sign", &ActivatePai)}) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -135,11 +136,19 @@ absl::Status VerifyReceiptFile(Context& context, const ReceiptOptions& options) 
   for (const std::string& given : options.witnesses) {
     auto witness = ReadVerifierKey("--witness", given);
     if (!witness.ok()) return witness.status();
+    const bool again = std::ranges::any_of(witnesses, [&](const tlog::NoteKey& one) {
+      return one.ToText() == witness->ToText();
+    });
+    if (again) {
+      return RefuseField(Reason::FIELDS_CONTRADICT, "--witness", given, "is given twice");
+    }
     witnesses.push_back(*std::move(witness));
   }
+  // Who names witnesses wants all of them, if it is not said otherwise.
+  const size_t least = options.least_witnesses == 0 ? witnesses.size() : options.least_witnesses;
   const auto text = ReadTextFile(options.file);
   if (!text.ok()) return text.status();
-  const auto proved = tlog::VerifyReceipt(*text, *key, witnesses, options.least_witnesses);
+  const auto proved = tlog::VerifyReceipt(*text, *key, witnesses, least);
   if (!proved.ok()) return proved.status();
   ASSAY_RETURN_IF_ERROR(CheckAge(*key, proved->checkpoint, options.not_before));
   const json leaf = json::parse(AsText(proved->entry), nullptr, false);

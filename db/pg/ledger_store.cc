@@ -44,17 +44,20 @@ const Statement kPublish = {
     "SELECT $2::bigint, $3::bytea, $4::text FROM ledger_head h WHERE h.holder = $1::text AND "
     "h.lease_until > now() AND h.size >= $2::bigint AND "
     "NOT EXISTS (SELECT 1 FROM ledger_checkpoints c WHERE c.size >= $2::bigint)"};
-const Statement kLatest = {
-    "ledger_latest",
-    "SELECT size, root, note, published_at FROM ledger_checkpoints ORDER BY size DESC LIMIT 1"};
+// The note with its witnesses' lines.
+const std::string kWithCosignatures =
+    "SELECT c.size, c.root, c.note || coalesce((SELECT string_agg(w.line || E'\\n', '' "
+    "ORDER BY w.name, w.key_id) FROM ledger_cosignatures w WHERE w.size = c.size), ''), "
+    "c.published_at FROM ledger_checkpoints c ";
+const Statement kLatest = {"ledger_latest", kWithCosignatures + "ORDER BY c.size DESC LIMIT 1"};
 const Statement kFirstOf = {
-    "ledger_first_of",
-    "SELECT size, root, note, published_at FROM ledger_checkpoints WHERE size >= $1::bigint "
-    "ORDER BY size LIMIT 1"};
+    "ledger_first_of", kWithCosignatures + "WHERE c.size >= $1::bigint ORDER BY c.size LIMIT 1"};
 const Statement kThin = {
     "ledger_thin",
     "DELETE FROM ledger_checkpoints WHERE published_at < now() - interval '1 day' AND size NOT IN "
-    "(SELECT max(size) FROM ledger_checkpoints GROUP BY date_trunc('hour', published_at))"};
+    "(SELECT max(size) FROM ledger_checkpoints GROUP BY date_trunc('hour', published_at)) AND size "
+    "NOT IN "
+    "(SELECT size FROM ledger_cosignatures)"};
 const Statement kLeaves = {
     "ledger_leaves",
     "SELECT seq, body, created_at FROM ledger_entries WHERE seq >= $1::bigint AND "

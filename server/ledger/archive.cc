@@ -52,15 +52,19 @@ absl::StatusOr<Archive::Proof> Archive::Consistency(uint64_t old_size, uint64_t 
 }
 
 absl::StatusOr<std::vector<MadeReceipt>> Archive::ReceiptsOf(const std::string& device_id) {
-  // Places first: a checkpoint read later covers at least what it covered then.
-  const auto places = store_->FindDeviceEntries(device_id);
-  if (!places.ok()) return places.status();
   const auto newest = CheckpointFor(0);
   if (!newest.ok()) return newest.status();
-  tlog::Prover prover(reader_, newest->size);
+  return ReceiptsUnder(device_id, *newest);
+}
+
+absl::StatusOr<std::vector<MadeReceipt>> Archive::ReceiptsUnder(
+    const std::string& device_id, const db::LedgerCheckpoint& checkpoint) {
+  const auto places = store_->FindDeviceEntries(device_id);
+  if (!places.ok()) return places.status();
+  tlog::Prover prover(reader_, checkpoint.size);
   std::vector<MadeReceipt> receipts;
   for (const uint64_t index : *places) {
-    if (index >= newest->size) break;
+    if (index >= checkpoint.size) break;
     auto path = prover.Inclusion(index);
     if (!path.ok()) return path.status();
     auto leaves = store_->ReadLeaves(index, 1);
@@ -72,8 +76,8 @@ absl::StatusOr<std::vector<MadeReceipt>> Archive::ReceiptsOf(const std::string& 
                     absl::StrCat("entry ", index, " was changed, moved or taken away"));
     }
     MadeReceipt made{index, std::move((*leaves)[0]), {}};
-    made.text =
-        tlog::WriteReceipt({ToBytes(AsBytes(made.entry)), index, *std::move(path), newest->note});
+    made.text = tlog::WriteReceipt(
+        {ToBytes(AsBytes(made.entry)), index, *std::move(path), checkpoint.note});
     receipts.push_back(std::move(made));
   }
   if (!receipts.empty()) return receipts;

@@ -39,6 +39,9 @@ class Archive {
   // Under the newest checkpoint, those of a device's entries it covers. LEDGER_PENDING when it
   // covers none.
   absl::StatusOr<std::vector<MadeReceipt>> ReceiptsOf(const std::string& device_id);
+  // The same under a checkpoint of the caller's choice.
+  absl::StatusOr<std::vector<MadeReceipt>> ReceiptsUnder(const std::string& device_id,
+                                                         const db::LedgerCheckpoint& checkpoint);
 
   absl::StatusOr<Bytes> ReadTile(tlog::TileId tile, uint64_t width);
   absl::StatusOr<std::vector<std::string>> ReadEntries(uint64_t first, int count);

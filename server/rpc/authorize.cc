@@ -69,6 +69,9 @@ const Table& Rules() {
       {"assay.v1.LedgerService/GetReceipts", {Role::kAuditor, Role::kLine}},
       {"assay.v1.LedgerService/ReadTile", {Role::kAuditor, Role::kOperator}},
       {"assay.v1.LedgerService/ReadEntries", {Role::kAuditor}},
+      {"assay.v1.WitnessService/AddCosignature", {Role::kAuditor}},
+      {"assay.v1.WitnessService/GetCosignedCheckpoint", {}},
+      {"assay.v1.WitnessService/GetCosignedReceipts", {Role::kAuditor}},
   };
   return rules;
 }
