@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "server/issue/pipeline.h"
 #include "tests/unit/server/issue/workshop.h"
@@ -87,6 +88,78 @@ TEST(PipelineDeath, AnUnsealedAttemptOfADeadProcessIsVoidedAndTheTicketIssuedAne
   const auto issued = shop.Issue(Workshop::Request("lot", "t-1"));
   ASSERT_TRUE(issued.ok()) << issued.status();
   EXPECT_NE(issued->identity().device_id(), "the-dead-one");
+}
+
+// A call into a database that is away takes its whole time: ten tickets must not take it ten times.
+TEST(PipelineOutage, ABatchAsksADatabaseThatIsAwayOnce) {
+  constexpr int kLots = 10;
+  Workshop shop;
+  shop.pipeline_options.store_threads = 1;
+  for (int i = 0; i < kLots; ++i) {
+    ASSERT_TRUE(shop.Open("lot" + std::to_string(i), shop.Light(), 1).ok());
+  }
+  shop.Start();
+  std::atomic<int> looks{0}, submitted{0};
+  shop.store->before_call = [&](std::string_view call) {
+    if (call != "FindLot") return absl::OkStatus();
+    // The first batch is the first ticket's; the second is all that came meanwhile.
+    if (looks++ == 0) {
+      while (submitted < kLots) std::this_thread::yield();
+    }
+    return Refuse(Reason::STORE_UNAVAILABLE, "the database does not answer");
+  };
+  std::atomic<int> refused{0};
+  for (int i = 0; i < kLots; ++i) {
+    shop.pipeline->Submit(shop.line_caller, Workshop::Request("lot" + std::to_string(i), "t"),
+                          Deadline::In(std::chrono::minutes(1)), [&](const Outcome& outcome) {
+                            EXPECT_TRUE(HasReason(outcome.status(), Reason::STORE_UNAVAILABLE));
+                            ++refused;
+                          });
+    ++submitted;
+  }
+  shop.pipeline.reset();  // ends when all are answered
+  EXPECT_EQ(refused, kLots);
+  EXPECT_EQ(looks, 2);
+}
+
+TEST(PipelineOutage, TheQuotaOfALostAttemptComesBackThoughNoOtherTicketComes) {
+  Workshop shop;
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 1).ok());
+  shop.Start();
+  shop.token->SetBeforeCall([](std::string_view call, std::string_view) {
+    return call == "Sign" ? Refuse(Reason::HSM_UNAVAILABLE, "the token is gone") : absl::OkStatus();
+  });
+  std::atomic<bool> away{true};
+  shop.store->before_call = [&](std::string_view call) {
+    return call == "VoidAttempts" && away ? Refuse(Reason::STORE_UNAVAILABLE, "away")
+                                          : absl::OkStatus();
+  };
+  EXPECT_FALSE(shop.Issue(Workshop::Request("lot", "t-1")).ok());
+  EXPECT_EQ(shop.LotNow("lot").claimed(), 1u);
+  away = false;
+  while (shop.LotNow("lot").claimed() > 0) {
+    shop.pipeline->VoidOrphans();
+    std::this_thread::yield();
+  }
+}
+
+TEST(PipelineOutage, ConfirmingOnAFreshReplicaNeedsNoToken) {
+  Workshop shop;
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 1).ok());
+  ASSERT_TRUE(shop.Issue(Workshop::Request("lot", "t-1")).ok());
+  shop.pipeline.reset();
+  shop.token->SetBeforeCall([](std::string_view, std::string_view) {
+    return Refuse(Reason::HSM_UNAVAILABLE, "the token is gone");
+  });
+  v1::ConfirmRequest confirm;
+  confirm.set_lot("lot");
+  confirm.set_ticket("t-1");
+  confirm.set_outcome(v1::OUTCOME_PROVISIONED);
+  absl::Status status = absl::UnknownError("no answer");
+  shop.Start().Confirm(shop.line_caller, confirm, Deadline::In(std::chrono::minutes(1)),
+                       [&](const auto& answer) { status = answer.status(); });
+  shop.pipeline.reset();  // ends when all are answered
+  EXPECT_TRUE(status.ok()) << status;
 }
 
 }  // namespace
