@@ -292,7 +292,11 @@ absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& r
       if (outcome->sealed_before()) ++shown.sealed_before;
       return keeper.Take(std::move(*outcome->mutable_identity()));
     }
-    status = Within(absl::StrCat("ticket ", ticket), status);
+    const auto refusal = RefusalOf(status);
+    // Some refusals are of the ticket itself, and name it.
+    if (!refusal || refusal->field != "ticket") {
+      status = Within(absl::StrCat("ticket ", ticket), status);
+    }
     if (first_fault.ok()) {
       first_fault = status;
     } else if (!StopsTheRun(status)) {

@@ -166,11 +166,11 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       return Succeed(work, *std::move(sealed), true);
     }
     case State::kWiped:
-      return Refused(work, Refuse(Reason::IDENTITY_WIPED,
-                                  absl::StrCat("ticket ", work->request.ticket(), " is device ",
-                                               view.device_id, "; its image (SHA-256 ",
-                                               ToHex(view.image_sha256),
-                                               ") was wiped after its confirmation or retention")));
+      return Refused(
+          work, RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
+                            absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
+                                         ToHex(view.image_sha256),
+                                         ") was wiped after its confirmation or retention")));
     case State::kInFlight:
     case State::kDead:
       if (IsOrphan(*work, view)) {
