@@ -20,7 +20,7 @@ void Pipeline::Impl::Confirm(const access::Caller& caller, v1::ConfirmRequest re
                           absl::StrCat(static_cast<int>(request.outcome())),
                           "must be PROVISIONED or SCRAPPED");
   }
-  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), false);
+  if (refusal.ok()) refusal = Enter(caller.line, request.lot(), false, deadline);
   if (!refusal.ok()) {
     done(refusal);
     return;

@@ -87,6 +87,7 @@ std::vector<WorkPtr> Pipeline::Impl::Disown(Work& work) {
 void Pipeline::Impl::End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> answer) {
   observer_.Finished(answer.status(), answer.ok() && answer->sealed_before(),
                      Steady::now() - work->started);
+  if (answer.ok() && work->ahead > 0) LearnPace(*work);
   work->done(std::move(answer));
   StopWork();
   Leave(work->caller.line, work->request.lot());
@@ -96,6 +97,13 @@ void Pipeline::Impl::Leave(const std::string& line, const std::string& lot) {
   const std::lock_guard lock(mutex_);
   gate_.Leave(line, lot);
   if (gate_.in_flight() == 0) idle_.notify_all();
+}
+
+void Pipeline::Impl::LearnPace(const Work& work) {
+  const std::chrono::duration<double> took = Steady::now() - work.started;
+  const std::lock_guard lock(mutex_);
+  const auto one = took / work.ahead;
+  pace_ = pace_.count() == 0 ? one : pace_ * 0.9 + one * 0.1;
 }
 
 // The place goes to the line whose turn it is.

@@ -105,5 +105,22 @@ TEST_F(LotsTest, TheAccountOfALotAddsUpPerLineAndShift) {
   EXPECT_EQ(Run("lot reconcile nothing"), kRefused);
 }
 
+TEST_F(LotsTest, ALineBeyondItsRateIsToldWhenToComeAgainAndTheOthersAreNotHeldUp) {
+  office_.OpenLot("rate", office_.Light(), 10);
+  ops::Config limited = office_.config();
+  limited.limits.fair.line_rate = 0.001;
+  limited.limits.fair.line_burst = 1;
+  ASSERT_TRUE(office_.daemon().Reload(limited).ok());
+  v1::IssueResponse issued;
+  EXPECT_TRUE(office_.Issue(Office::Request("rate", "r1"), &issued).ok());
+  const grpc::Status refused = office_.Issue(Office::Request("rate", "r2"), &issued);
+  EXPECT_EQ(ReasonIn(refused), "RATE_LIMITED") << refused.error_message();
+  EXPECT_TRUE(HasRetryInfo(refused));
+  EXPECT_TRUE(office_.Issue(Office::Request("rate", "r3"), &issued, kPlainLine).ok());
+  EXPECT_EQ(office_.LotNow("rate").claimed(), 2u);
+  ASSERT_TRUE(office_.daemon().Reload(office_.config()).ok());
+  EXPECT_TRUE(office_.Issue(Office::Request("rate", "r2"), &issued).ok());
+}
+
 }  // namespace
 }  // namespace assay::integration
