@@ -45,7 +45,7 @@ absl::StatusOr<std::vector<std::string>> CsrFiles(const std::string& folder) {
     if (entry.path().extension() == ".csr") files.push_back(entry.path().string());
   }
   if (error || files.empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, "csr", folder,
+    return RefuseField(Reason::FIELD_REQUIRED, "--csr", folder,
                        error ? "cannot be read as a folder" : "the folder has no *.csr file");
   }
   std::sort(files.begin(), files.end());
@@ -57,7 +57,7 @@ absl::StatusOr<std::vector<std::string>> CsrFiles(const std::string& folder) {
 absl::StatusOr<IssueRun> IssueRun::Begin(const std::string& folder, const RunOrder& order,
                                          Random& random) {
   if (order.csr_folder.empty() && order.kind.empty() && order.count == 0) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "n", "0", "must be at least 1");
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "--count", "0", "must be at least 1");
   }
   ASSAY_RETURN_IF_ERROR(MakeFolder(folder));
   auto lock = FolderLock::Take(folder);
@@ -79,10 +79,10 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
   if (PathExists(path)) {
     auto record = ReadRecord(path);
     if (!record.ok()) return record.status();
-    if ((*record)["lot"] != order.lot) return Differs("lot", order.lot, (*record)["lot"]);
+    if ((*record)["lot"] != order.lot) return Differs("--lot", order.lot, (*record)["lot"]);
     if ((*record)["kind"] != kind) return Differs("kind of run", kind, (*record)["kind"]);
     if (!order.ticket_prefix.empty() && (*record)["ticket_prefix"] != order.ticket_prefix) {
-      return Differs("ticket-prefix", order.ticket_prefix, (*record)["ticket_prefix"]);
+      return Differs("--ticket-prefix", order.ticket_prefix, (*record)["ticket_prefix"]);
     }
     prefix_ = (*record)["ticket_prefix"];
     return absl::OkStatus();
@@ -111,7 +111,7 @@ absl::Status IssueRun::PlanTickets(const RunOrder& order,
       planned.emplace_back();
       planned.back().ticket = absl::StrCat(prefix_, absl::StrFormat("%06d", number));
     }
-    return CheckTicket("ticket-prefix", planned.back().ticket);
+    return CheckTicket("--ticket-prefix", planned.back().ticket);
   }
   auto files = CsrFiles(order.csr_folder);
   if (!files.ok()) return files.status();

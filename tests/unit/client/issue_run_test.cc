@@ -148,8 +148,8 @@ TEST(IssueRunTest, AFolderBelongsToOneRun) {
   ASSERT_TRUE(Begin(folder / "run", 1).ok());
   SystemRandom random;
   const auto other = IssueRun::Begin(folder / "run", {"L2", 1, "", ""}, random);
-  EXPECT_EQ(RefusalOf(other.status())->field, "lot");
-  EXPECT_EQ(RefusalOf(Begin(folder / "run", 1, "P").status())->field, "ticket-prefix");
+  EXPECT_EQ(RefusalOf(other.status())->field, "--lot");
+  EXPECT_EQ(RefusalOf(Begin(folder / "run", 1, "P").status())->field, "--ticket-prefix");
 }
 
 TEST(IssueRunTest, TwoProgramsCannotWriteOneFolder) {
