@@ -38,7 +38,7 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"ceremony/app", {"base", "matter", "image", "hsm", "hsm/pkcs11", "ceremony"}},
       {"db", {"base"}},
       {"db/pg", {"base", "db"}},
-      {"server/access", {"base"}},
+      {"server/access", {"base", "db"}},
       {"server/ledger", {"base", "matter", "tlog", "hsm", "db"}},
       {"server/lot",
        {"base", "matter", "image", "hsm", "db", "proto", "server/access", "server/ledger"}},
@@ -50,7 +50,8 @@ const std::map<std::string, std::set<std::string>>& Allowed() {
       {"server/ops", with(below_rpc, {"server/rpc"})},
       {"server/app", with(below_rpc, {"server/rpc", "server/ops", "hsm/pkcs11", "db/pg"})},
       {"fsck",
-       {"base", "base/yaml", "matter", "image", "tlog", "proto", "hsm", "hsm/pkcs11", "db", "db/pg"}},
+       {"base", "base/yaml", "matter", "image", "tlog", "proto", "hsm", "hsm/pkcs11", "db",
+        "db/pg"}},
       {"client", {"base", "matter", "image", "tlog", "proto"}},
   };
   return allowed;
@@ -65,7 +66,7 @@ const std::vector<Leaf>& Leaves() {
   static const std::vector<Leaf> leaves = {
       {std::regex("^(pqxx/.*|libpq-fe\\.h|postgresql/.*)$"), {"db/pg"}},
       {std::regex("^(libp11\\.h|p11-kit/.*|pkcs11\\.h)$"), {"hsm/pkcs11"}},
-      {std::regex("^CLI/.*$"), {"server/app", "ceremony/app", "client"}},
+      {std::regex("^CLI/.*$"), {"server/app", "ceremony/app", "fsck", "client"}},
       {std::regex("^(prometheus/.*|CivetServer\\.h|civetweb\\.h)$"), {"server/ops"}},
       {std::regex("^yaml-cpp/.*$"), {"base", "client"}},
       {std::regex("^spdlog/.*$"), {"base"}},
