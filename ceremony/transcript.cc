@@ -1,5 +1,6 @@
 #include "ceremony/transcript.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -76,6 +77,37 @@ absl::Status Malformed(absl::string_view field) {
 std::string TextAt(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// A transcript is four levels deep; what is deeper would only try our stack.
+json ParseShallow(std::string_view text) {
+  constexpr int kDeepest = 8;
+  bool deep = false;
+  const auto watch = [&deep](int depth, json::parse_event_t, json&) {
+    deep = deep || depth > kDeepest;
+    return !deep;
+  };
+  json parsed = json::parse(text, watch, false);
+  return deep ? json() : parsed;
+}
+
+bool IsTextsOnly(const json& object) {
+  return object.is_object() &&
+         std::ranges::all_of(object, [](const json& member) { return member.is_string(); });
+}
+
+// What people are shown of it is there and is text.
+absl::Status CheckShape(const json& content) {
+  for (const char* name : {"ceremony", "token"}) {
+    const auto part = content.find(name);
+    if (part == content.end() || !IsTextsOnly(*part)) return Malformed(name);
+  }
+  const auto people = content.find("operators");
+  if (people == content.end() || !people->is_array() ||
+      !std::ranges::all_of(*people, &IsTextsOnly)) {
+    return Malformed("operators");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Bytes> PointOf(const json& key) {
@@ -163,16 +195,17 @@ std::string RenderTranscript(const json& transcript) { return transcript.dump(2)
 
 absl::StatusOr<CheckedTranscript> CheckTranscript(std::string_view text) {
   CheckedTranscript checked;
-  checked.content = json::parse(text, nullptr, false);
+  checked.content = ParseShallow(text);
   const json& content = checked.content;
   if (!content.is_object() || content.value("assay_ceremony_transcript", json()) != kFormat) {
-    return Malformed("");
+    return Malformed("transcript");
   }
   // A member given twice would be read one way by a person and another way by a program.
   if (RenderTranscript(content) != text) {
     return RefuseField(Reason::NOTE_UNTRUSTED, "transcript", "",
                        "the file must be as the ceremony wrote it, byte for byte");
   }
+  ASSAY_RETURN_IF_ERROR(CheckShape(content));
   const auto keys = content.find("keys"), signatures = content.find(kSignatures);
   if (keys == content.end() || !keys->is_array()) return Malformed("keys");
   if (signatures == content.end() || !signatures->is_array()) return Malformed(kSignatures);

@@ -236,6 +236,15 @@ TEST_F(CeremonyTest, ATranscriptWithAnyWordChangedIsNotTrusted) {
   EXPECT_FALSE(CheckTranscript(RenderTranscript(unsigned_one)).ok());
   EXPECT_TRUE(HasReason(CheckTranscript("{}").status(), Reason::FIELD_MALFORMED));
   EXPECT_TRUE(HasReason(CheckTranscript("no json").status(), Reason::FIELD_MALFORMED));
+  const std::string deep(1'000'000, '[');
+  EXPECT_TRUE(HasReason(CheckTranscript(deep).status(), Reason::FIELD_MALFORMED));
+  for (const char* part : {"ceremony", "token", "operators", "keys", "signatures"}) {
+    nlohmann::json shapeless = nlohmann::json::parse(good);
+    shapeless[part] = 7;
+    EXPECT_TRUE(
+        HasReason(CheckTranscript(RenderTranscript(shapeless)).status(), Reason::FIELD_MALFORMED))
+        << part;
+  }
 }
 
 }  // namespace

@@ -194,7 +194,7 @@ TEST_F(MutationTable, SignatureAlgorithm) {
 
 TEST_F(MutationTable, Curve) {
   const auto other = [](auto& c) { c.curve_oid = {0x2B, 0x81, 0x04, 0x00, 0x0A}; };  // secp256k1
-  ExpectPaiRefused(other, "P-256");
+  ExpectPaiRefused(other, "prime256v1");
   ExpectDacRefused(other, "dac");
 }
 
