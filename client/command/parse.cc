@@ -10,14 +10,14 @@
 #include "client/command/code_commands.h"
 #include "client/command/label_command.h"
 #include "client/command/ledger_commands.h"
-#include "client/command/pai_key_commands.h"
 #include "client/command/proposal_commands.h"
 #include "client/command/records_tree.h"
 #include "client/command/revocation_commands.h"
-#include "client/command/witness_commands.h"
 #include "client/command/sibling.h"
 #include "client/command/system_commands.h"
+#include "client/command/tree.h"
 #include "client/command/unknown_word.h"
+#include "client/command/witness_commands.h"
 #include "client/numbers.h"
 
 #ifndef ASSAY_VERSION
@@ -46,17 +46,17 @@ class Tree {
     app_.add_option("--patience", global_.patience_seconds,
                     "seconds to retry an unreachable server (default 20; issue: 60)");
     AddIssuing();
-    AddMfgTool();
+    AddMfgToolCommand(app_, choose_);
     AddCatalog();
-    AddAuthority();
-    AddProposalCommands(app_, [this](Action action) { action_ = std::move(action); });
-    AddAuditCommands(app_, [this](Action action) { action_ = std::move(action); });
+    AddAuthorityCommands(app_, choose_);
+    AddProposalCommands(app_, choose_);
+    AddAuditCommands(app_, choose_);
     AddReceipts();
     AddLedger();
     AddWitnesses();
     AddFiles();
-    AddSizeCommand(app_, [this](Action action) { action_ = std::move(action); });
-    AddVerifyCommands(app_, [this](Action action) { action_ = std::move(action); });
+    AddSizeCommand(app_, choose_);
+    AddVerifyCommands(app_, choose_);
     AddSiblings();
   }
 
@@ -85,51 +85,18 @@ class Tree {
   }
 
  private:
-  // A command `name` under `parent` that runs `run` with `options`.
   template <typename Options>
   CLI::App* Leaf(CLI::App& parent, const std::string& name, const std::string& help,
                  absl::Status (*run)(Context&, const Options&),
                  const std::shared_ptr<Options>& options) {
-    CLI::App* const leaf = parent.add_subcommand(name, help);
-    leaf->fallthrough();
-    leaf->callback([this, run, options] {
-      action_ = [run, options](Context& context) { return run(context, *options); };
-    });
-    return leaf;
+    return AddLeaf(parent, choose_, name, help, run, options);
   }
   CLI::App* Leaf(CLI::App& parent, const std::string& name, const std::string& help,
                  absl::Status (*run)(Context&)) {
-    CLI::App* const leaf = parent.add_subcommand(name, help);
-    leaf->fallthrough();
-    leaf->callback([this, run] { action_ = run; });
-    return leaf;
+    return AddLeaf(parent, choose_, name, help, run);
   }
   CLI::App* Group(const std::string& name, const std::string& help) {
-    CLI::App* const group = app_.add_subcommand(name, help);
-    group->require_subcommand(1);
-    group->fallthrough();
-    return group;
-  }
-
-  // Numbers in any base; CLI11 itself knows decimal only.
-  template <typename Number>
-  static CLI::Option* AddNumber(CLI::App* app, const std::string& names, Number& out,
-                                const std::string& help) {
-    return app->add_option_function<std::string>(
-        names,
-        [&out, names](const std::string& text) {
-          const auto value = ParseSigned(text);
-          constexpr bool kSigned = std::is_same_v<Number, std::optional<int64_t>>;
-          if (!value || (!kSigned && *value < 0)) {
-            throw CLI::ValidationError(names, "'" + text + "' is not a number");
-          }
-          if constexpr (kSigned) {
-            out = *value;
-          } else {
-            out = static_cast<uint64_t>(*value);
-          }
-        },
-        help);
+    return AddGroup(app_, name, help);
   }
 
   // For the list of commands only: run.cc starts them before anything is parsed.
@@ -223,8 +190,8 @@ class Tree {
 
     auto cosign = std::make_shared<WitnessOptions>();
     app = Leaf(*group, "cosign",
-               "cosign the newest checkpoint, if it continues the last one cosigned",
-               &CosignLedger, cosign);
+               "cosign the newest checkpoint, if it continues the last one cosigned", &CosignLedger,
+               cosign);
     app->add_option("--key", cosign->key, "the ledger's verifier key, or its file")->required();
     app->add_option("--witness-key", cosign->witness_key, "file of the witness's private key")
         ->required();
@@ -279,74 +246,6 @@ class Tree {
         ->check(CLI::IsMember({"provisioned", "scrapped"}));
   }
 
-  void AddMfgTool() {
-    auto o = std::make_shared<MfgToolOptions>();
-    CLI::App* a =
-        Leaf(app_, "mfg-tool", "factory images with the flags and files of Espressif's mfg_tool",
-             &MfgTool, o);
-    a->add_option("--lot", o->lot, "issue from this lot; required by servers in production mode");
-    AddNumber(a, "-n,--count", o->count, "devices (default 1)");
-    a->add_option("--target", o->target, "chip (default esp32)");
-    AddNumber(a, "-s,--size", o->size, "NVS partition size (default 0x6000)");
-    a->add_flag("-e,--encrypt", o->encrypt, "encrypt the NVS partition");
-    a->add_option("--log-level", o->log_level)->check(CLI::IsMember({"debug", "info", "error"}));
-    a->add_option("--outdir", o->outdir, "output folder (default out)");
-    a->add_flag("--no-bin", o->no_bin, "write no NVS binary");
-    a->add_flag("--no-secure-cert-bin", o->no_secure_cert_bin, "write no secure-cert binary");
-    AddNumber(a, "--passcode", o->passcode, "setup passcode");
-    AddNumber(a, "--discriminator", o->discriminator, "discriminator, 0 to 4095");
-    AddNumber(a, "--commissioning-flow", o->commissioning_flow, "0, 1 or 2 (-cf)");
-    AddNumber(a, "--discovery-mode", o->discovery_mode, "2 BLE, 4 on-network, 6 both (-dm)");
-    a->add_flag("--enable-dynamic-passcode", o->enable_dynamic_passcode,
-                "the device makes its passcode");
-    a->add_option("--salt", o->salt, "SPAKE2+ salt, base64");
-    a->add_option("--verifier", o->verifier, "SPAKE2+ verifier, base64");
-    AddNumber(a, "--iteration-count", o->iteration_count, "PBKDF2 iterations (default 10000)");
-    a->add_flag("--commissionable-data-in-secure-cert", o->commissionable_data_in_secure_cert);
-    a->add_flag("--dac-in-secure-cert", o->dac_in_secure_cert);
-    a->add_flag("--rd-id-uid-in-secure-cert", o->rd_id_uid_in_secure_cert);
-    a->add_option("--lifetime", o->lifetime, "days, 'pai' or 'never' (-lt; default never)");
-    a->add_option("--valid-from", o->valid_from, "YYYY-MM-DD [HH:MM:SS] (-vf)");
-    a->add_option("--cn-prefix", o->cn_prefix, "of the PAI that --paa makes (-cn; default ESP32)");
-    a->add_option("-c,--cert", o->cert,
-                  "certificate of the PAI to use, which is in the HSM; or of a given DAC's PAI");
-    a->add_option("-k,--key", o->key, "(refused: keys stay in the HSM)");
-    a->add_option("--cert-dclrn", o->cert_dclrn, "certification declaration (-cd)");
-    a->add_option("--dac-cert", o->dac_cert,
-                  "a DAC made elsewhere; many: a folder, or a csv with the columns cert, key, pai");
-    a->add_option("--dac-key", o->dac_key, "its key; without, the device holds it");
-    a->add_flag("--ds-peripheral", o->ds_peripheral, "DAC key in the eFuse (-ds)");
-    AddNumber(a, "--efuse-key-id", o->efuse_key_id, "eFuse key block, 0 to 5");
-    a->add_option("--port", o->port, "(refused: Assay burns no eFuse)");
-    a->add_option("--pwd,--password", o->password, "(refused: there is no key file)");
-    CLI::Option* paa =
-        a->add_flag("--paa", o->paa, "make a PAI for this run under the sandbox's PAA in the HSM");
-    a->add_flag("--pai", o->pai, "DACs from the PAI in the HSM that fits vendor and product")
-        ->excludes(paa);
-    AddNumber(a, "-v,--vendor-id", o->vendor_id, "vendor id");
-    AddNumber(a, "-p,--product-id", o->product_id, "product id");
-    a->add_option("--vendor-name", o->vendor_name);
-    a->add_option("--product-name", o->product_name);
-    AddNumber(a, "--hw-ver", o->hw_ver, "hardware version");
-    a->add_option("--hw-ver-str", o->hw_ver_str);
-    a->add_option("--mfg-date", o->mfg_date, "YYYY-MM-DD or YYYYMMDD");
-    a->add_option("--serial-num", o->serial_num);
-    a->add_flag("--enable-rotating-device-id", o->enable_rotating_device_id);
-    a->add_option("--rd-id-uid", o->rd_id_uid, "32 hex digits");
-    a->add_option("--product-finish", o->product_finish);
-    a->add_option("--product-color", o->product_color);
-    a->add_option("--part-number", o->part_number);
-    a->add_option("--calendar-types", o->calendar_types);
-    a->add_option("--locales", o->locales);
-    a->add_option("--fixed-labels", o->fixed_labels, "<endpoint>/<label>/<value> ...");
-    a->add_option("--supported-modes", o->supported_modes,
-                  "<mode>/<label>/<endpoint>[/<value>\\<mfg>, ...] ...");
-    a->add_option("--product-label", o->product_label);
-    a->add_option("--product-url", o->product_url);
-    a->add_option("--csv", o->csv, "which keys the mcsv file has");
-    a->add_option("--mcsv", o->mcsv, "their values, a row a device");
-  }
-
   void AddCatalog() {
     Leaf(app_, "status",
          "the whole system: parts, replicas, HSM, database, ledger, what ends soon, lots",
@@ -362,7 +261,7 @@ class Tree {
     Leaf(*products, "list", "all products", &ListProducts);
 
     CLI::App* const lots = Group("lot", "lots: how many may be issued");
-    AddLeaseCommands(*lots, [this](Action action) { action_ = std::move(action); });
+    AddLeaseCommands(*lots, choose_);
     auto lot = std::make_shared<LotOptions>();
     app = Leaf(*lots, "open", "open a lot of a product", &OpenLot, lot);
     app->add_option("name", lot->name)->required();
@@ -381,70 +280,11 @@ class Tree {
     app = Leaf(*lots, "list", "all lots", &ListLots, lot);
     app->add_option("--product", lot->product);
     app->add_option("--factory", lot->factory);
-    AddBundleCommands(*lots, [this](Action action) { action_ = std::move(action); });
-  }
-
-  void AddAuthority() {
-    CLI::App* const authority = Group("authority", "PAIs and what signs");
-    AddRevocationCommands(*authority, [this](Action action) { action_ = std::move(action); });
-    CLI::App* const pais = authority->add_subcommand("pai", "PAIs, their keys in the HSM");
-    pais->require_subcommand(1);
-    pais->fallthrough();
-    auto pai = std::make_shared<PaiOptions>();
-    CLI::App* app =
-        Leaf(*pais, "create", "make a PAI key in the HSM and its request", &CreatePai, pai);
-    app->add_option("name", pai->name)->required();
-    AddNumber(app, "-v,--vendor-id", pai->vendor_id, "vendor id")->required();
-    AddNumber(app, "-p,--product-id", pai->product_id, "product id, where the PAI is for one");
-    app->add_option("--common-name", pai->common_name);
-    app->add_option("--out", pai->out, "file for the request (PEM)");
-    app->footer("Example:\n  assay authority pai create light -v 0x131B --out light.csr.pem");
-    app =
-        Leaf(*pais, "install", "install the certificate the PAA's owner signed", &InstallPai, pai);
-    app->add_option("name", pai->name)->required();
-    app->add_option("--certificate", pai->certificate_file, "PEM or DER")->required();
-    app->add_option("--paa", pai->paa_file, "PEM or DER")->required();
-    app->footer(
-        "Checked: key, chain, profile, vendor, product, dates, and the PAA against assayd's trust "
-        "list.\nExample:\n  assay authority pai install light --certificate light.pem --paa paa.pem");
-    for (const auto& [name, help, run] :
-         {std::tuple("sign-sandbox", "sandbox: have the sandbox PAA sign it", &SignSandboxPai),
-          std::tuple("activate", "let it sign", &ActivatePai)}) {
-      Leaf(*pais, name, help, run, pai)->add_option("name", pai->name)->required();
-    }
-    AddPaiKeyCommands(*pais, [this](Action action) { action_ = std::move(action); });
-    app = Leaf(*pais, "show", "one PAI", &ShowPai, pai);
-    app->add_option("name", pai->name)->required();
-    app->add_option("--out", pai->out, "file for its chain (PEM)");
-    Leaf(*pais, "list", "all PAIs", &ListPais);
-
-    auto cd = std::make_shared<DeclarationOptions>();
-    app = Leaf(*authority, "declaration", "sandbox: sign a certification declaration",
-               &SignDeclaration, cd);
-    AddNumber(app, "-v,--vendor-id", cd->vendor_id, "vendor id")->required();
-    app->add_option_function<std::vector<std::string>>(
-           "-p,--product-id",
-           [cd](const std::vector<std::string>& texts) {
-             for (const std::string& text : texts) {
-               const auto id = ParseUnsigned(text);
-               if (!id)
-                 throw CLI::ValidationError("--product-id", "'" + text + "' is not a number");
-               cd->product_ids.push_back(*id);
-             }
-           },
-           "product ids")
-        ->required();
-    AddNumber(app, "--device-type", cd->device_type_id, "device type id (default 0x0100)");
-    app->add_option("--certificate-id", cd->certificate_id, "19 characters");
-    AddNumber(app, "--version-number", cd->version_number, "version number (default 1)");
-    AddNumber(app, "--dac-origin-vendor-id", cd->origin_vendor_id, "for white labels");
-    AddNumber(app, "--dac-origin-product-id", cd->origin_product_id, "for white labels");
-    app->add_option("--authorized-paa", cd->authorized_paas, "key ids of PAAs, hex");
-    app->add_option("--out", cd->out, "file (DER)")->required();
+    AddBundleCommands(*lots, choose_);
   }
 
   void AddFiles() {
-    AddCodeCommands(app_, [this](Action action) { action_ = std::move(action); });
+    AddCodeCommands(app_, choose_);
     CLI::App* const images = Group("image", "image files");
     auto image = std::make_shared<ImageOptionsTyped>();
     CLI::App* app = Leaf(*images, "inspect", "every entry and its CRC", &InspectImageFile, image);
@@ -463,12 +303,13 @@ class Tree {
     app->add_option("--certificate", image->certificate, "the image signer's")->required();
     app->add_option("--manifest", image->manifest, "manifest.csv or an audit export");
 
-    AddLabelCommand(app_, [this](Action action) { action_ = std::move(action); });
+    AddLabelCommand(app_, choose_);
   }
 
   CLI::App app_;
   GlobalOptions global_;
   Action action_;
+  const ChooseAction choose_ = [this](Action action) { action_ = std::move(action); };
 };
 
 // CLI11 has no short options of several letters.
