@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "base/refusal.h"
+#include "client/files.h"
 #include "image/secure_cert.h"
 #include "tests/support/dac_maker.h"
 #include "tests/unit/client/test_folder.h"
