@@ -99,18 +99,13 @@ std::string ManifestRowOf(const v1::Identity& identity, const v1::ProductSpec& s
                             absl::Nanoseconds(identity.sealed_at().nanos());
   const bool has_codes = !codes.qr_code().empty();
   const std::vector<std::string> cells = {
-      identity.ticket(),
-      identity.device_id(),
-      identity.serial_number(),
-      identity.lot(),
-      identity.product(),
-      absl::StrFormat("0x%04X", spec.vendor_id()),
-      absl::StrFormat("0x%04X", spec.product_id()),
-      ToUpperHex(AsBytes(identity.dac_serial())),
+      identity.ticket(), identity.device_id(), identity.serial_number(), identity.lot(),
+      identity.product(), absl::StrFormat("0x%04X", spec.vendor_id()),
+      absl::StrFormat("0x%04X", spec.product_id()), ToUpperHex(AsBytes(identity.dac_serial())),
       identity.dac().empty() ? "" : ToHex(Sha256(AsBytes(identity.dac()))),
-      absl::StrCat(codes.discriminator()),
-      has_codes ? absl::StrFormat("%08d", codes.passcode()) : "",
-      codes.qr_code(),
+      // A module gets it with the factory image, in the lot that completes it.
+      identity.spake2p_salt().empty() ? "" : absl::StrCat(codes.discriminator()),
+      has_codes ? absl::StrFormat("%08d", codes.passcode()) : "", codes.qr_code(),
       has_codes ? matter::FormatManualCode(codes.manual_code()) : "",
       image == nullptr ? "" : ToHex(AsBytes(image->sha256())),
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", sealed, absl::UTCTimeZone())};

@@ -170,9 +170,11 @@ struct Shown {
 void PrintDevices(Context& context, const std::vector<v1::Identity>& devices, bool show_qr) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::Identity& device : devices) {
-    rows.push_back({device.serial_number(), ToUpperHex(AsBytes(device.dac_serial())),
-                    absl::StrCat(device.codes().discriminator()), device.codes().qr_code(),
-                    matter::FormatManualCode(device.codes().manual_code()), device.ticket()});
+    rows.push_back(
+        {device.serial_number(), ToUpperHex(AsBytes(device.dac_serial())),
+         device.spake2p_salt().empty() ? "" : absl::StrCat(device.codes().discriminator()),
+         device.codes().qr_code(), matter::FormatManualCode(device.codes().manual_code()),
+         device.ticket()});
   }
   if (!rows.empty()) {
     context.Print(RenderTable(

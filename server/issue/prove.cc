@@ -126,6 +126,8 @@ db::ManifestRow RowOf(const Work& work, const store::v1::SealedIdentity& sealed,
     row.dac_sha256 = Sha256(work.dac);
     row.public_key_sha256 = Sha256(work.public_key);
   }
+  // So that looks at the rows alone, too, tell whose certificate the unit has.
+  if (work.module) row.dac_sha256 = work.module->dac_sha256;
   row.pai = work.pai_name;
   row.discriminator = work.discriminator;
   if (sealed.identity().images_size() > 0) {
