@@ -143,8 +143,9 @@ absl::Status VerifyBundleFile(Context& context, const BundleCommandOptions& opti
                                " unit(s), ", verdict->members, " files, each as it was signed\n"));
   }
   if (verdict->findings.empty()) return absl::OkStatus();
-  return RefuseField(Reason::BUNDLE_INVALID, options.file, verdict->findings.front().member,
-                     absl::StrCat(verdict->findings.size(), " member(s) are not as signed"));
+  return RefuseField(
+      Reason::BUNDLE_INVALID, options.file, verdict->findings.front().member,
+      absl::StrCat("is not as it was signed: ", verdict->findings.size(), " fault(s)"));
 }
 
 void AddBundleCommands(CLI::App& lot,

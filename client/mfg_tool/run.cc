@@ -58,6 +58,8 @@ absl::Status InFlags(const absl::Status& status) {
                                              {"spec.certification_declaration", "--cert-dclrn"},
                                              {"spec.dac.pai", "--pai"},
                                              {"spec.dac.lifetime_days", "--lifetime"},
+                                             {"spec.dac.lifetime", "--lifetime"},
+                                             {"spec.dac.valid_from", "--valid-from"},
                                              {"spec.image.size", "--size"}};
   const auto refusal = RefusalOf(status);
   if (!refusal) return status;
