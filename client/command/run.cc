@@ -10,8 +10,8 @@
 namespace assay::client {
 
 int RunCommandLine(const std::vector<std::string>& arguments) {
-  if (!arguments.empty() && IsSibling(arguments.front())) {
-    return BecomeSibling(arguments.front(), {arguments.begin() + 1, arguments.end()});
+  if (const auto call = SiblingCallIn(arguments)) {
+    return BecomeSibling(call->word, call->arguments);
   }
   std::signal(SIGPIPE, SIG_IGN);
   const ParsedCommand parsed = ParseCommand(arguments);

@@ -52,8 +52,22 @@ const std::vector<Sibling>& Siblings() {
   return siblings;
 }
 
-bool IsSibling(const std::string& word) {
-  return std::ranges::any_of(Siblings(), [&word](const Sibling& s) { return s.word == word; });
+std::optional<SiblingCall> SiblingCallIn(const std::vector<std::string>& arguments) {
+  size_t at = 0;
+  bool json = false;
+  while (at < arguments.size() && arguments[at].starts_with("-")) {
+    const std::string& option = arguments[at];
+    json = json || option == "--json";
+    at += option == "--profile" || option == "--as" || option == "--patience" ? 2 : 1;
+  }
+  if (at >= arguments.size()) return std::nullopt;
+  const bool known = std::ranges::any_of(
+      Siblings(), [&](const Sibling& sibling) { return sibling.word == arguments[at]; });
+  if (!known) return std::nullopt;
+  SiblingCall call{arguments[at],
+                   {arguments.begin() + static_cast<ptrdiff_t>(at) + 1, arguments.end()}};
+  if (json) call.arguments.push_back("--json");
+  return call;
 }
 
 int BecomeSibling(const std::string& word, const std::vector<std::string>& arguments) {

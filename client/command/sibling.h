@@ -3,6 +3,7 @@
 // command line that lines use.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,14 @@ struct Sibling {
   std::string help;
 };
 const std::vector<Sibling>& Siblings();
-bool IsSibling(const std::string& word);
+
+struct SiblingCall {
+  std::string word;
+  std::vector<std::string> arguments;
+};
+// Whether the first word of a command line, after options for every command, names a sibling. Of
+// those options it is given --json only: it has no use for the others.
+std::optional<SiblingCall> SiblingCallIn(const std::vector<std::string>& arguments);
 
 // Becomes the program, with `arguments` after its name; returns only with the exit code for a
 // program that is not there. Beside this program's own file, then in PATH.

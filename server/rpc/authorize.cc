@@ -47,6 +47,7 @@ const Table& Rules() {
       {"assay.v1.AuthorityService/ListCrlIssuers", {Role::kOperator, Role::kAuditor}},
       {"assay.v1.AuthorityService/GetRevocationSet", {Role::kOperator, Role::kAuditor}},
       {"assay.v1.AuthorityService/GetDistributionPoints", {Role::kOperator, Role::kAuditor}},
+      {"assay.v1.PaiKeyService/AdoptPai", {Role::kOperator}},
       {"assay.v1.ApprovalService/Propose", {Role::kOperator}},
       {"assay.v1.ApprovalService/GetProposal", {Role::kOperator, Role::kAuditor}},
       {"assay.v1.ApprovalService/ListProposals", {Role::kOperator, Role::kAuditor}},
