@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "matter/certificate.h"
+#include "server/ops/figures.h"
 #include "server/ops/housekeeping.h"
 
 namespace assay::app {
@@ -63,14 +64,9 @@ absl::Status KeyPart::Round() {
 }
 
 std::vector<ops::FigureFamily> KeyPart::Figures() const {
-  ops::FigureFamily family{
-      .name = "assay_hsm_key_unfit",
-      .sentence = "1 for each key that is refused because its attributes broke the policy",
-      .type = ops::FigureType::kGauge,
-      .figures = {},
-      .label_names = {"key"}};
-  for (const auto& key : vetted_->UnfitKeys()) family.figures.push_back({{{"key", key.label}}, 1});
-  return {family};
+  std::vector<std::string> unfit;
+  for (const auto& key : vetted_->UnfitKeys()) unfit.push_back(key.label);
+  return {ops::KeyFigures(unfit)};
 }
 
 }  // namespace assay::app

@@ -131,6 +131,16 @@ std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state) {
             {{{"certificate", "client_ca"}}, UnixSeconds(state.client_ca_not_after)}}}};
 }
 
+FigureFamily KeyFigures(const std::vector<std::string>& unfit) {
+  FigureFamily family{"assay_hsm_key_unfit",
+                      "1 for each key that is refused because its attributes broke the policy",
+                      FigureType::kGauge,
+                      {},
+                      {"key"}};
+  for (const std::string& label : unfit) family.figures.push_back({{{"key", label}}, 1});
+  return family;
+}
+
 std::vector<FigureFamily> CrlFigures(std::optional<absl::Duration> left) {
   if (!left) return {};
   return {Gauge("assay_crl_seconds_left",
@@ -140,11 +150,12 @@ std::vector<FigureFamily> CrlFigures(std::optional<absl::Duration> left) {
 
 std::vector<FigureFamily> LeaseFigures(std::chrono::milliseconds left) {
   const double seconds = std::chrono::duration<double>(left).count();
-  return {Gauge("assay_lease_seconds_left",
-                "Until this replica's lease runs out; renewed at least three times before", seconds),
-          Gauge("assay_fenced",
-                "1 where the lease has run out: others may void what this replica began",
-                seconds > 0 ? 0 : 1)};
+  return {
+      Gauge("assay_lease_seconds_left",
+            "Until this replica's lease runs out; renewed at least three times before", seconds),
+      Gauge("assay_fenced",
+            "1 where the lease has run out: others may void what this replica began",
+            seconds > 0 ? 0 : 1)};
 }
 
 std::vector<FigureFamily> StockFigures(std::vector<db::Lot> open,

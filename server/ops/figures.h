@@ -29,6 +29,8 @@ std::vector<FigureFamily> LedgerFigures(const ledger::SequencerState& state);
 std::vector<FigureFamily> ClockFigures(const Clock& clock);
 std::vector<FigureFamily> TlsFigures(const rpc::TlsState& state);
 
+// One for each key that is refused now.
+FigureFamily KeyFigures(const std::vector<std::string>& unfit);
 // Until the first revocation list ends; nothing where there is none.
 std::vector<FigureFamily> CrlFigures(std::optional<absl::Duration> left);
 // `left` of this replica's lease, by its own steady clock; what it began may be voided by others

@@ -33,6 +33,7 @@ std::vector<FigureFamily> AllFigures() {
   const auto add = [&](std::vector<FigureFamily> more) {
     for (FigureFamily& family : more) all.push_back(std::move(family));
   };
+  add({KeyFigures({})});
   add(LedgerFigures({}));
   add(ClockFigures(clock));
   add(OffsetFigures(absl::ZeroDuration()));
