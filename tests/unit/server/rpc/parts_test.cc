@@ -8,6 +8,7 @@
 #include "assay/v1/audit.pb.h"
 #include "assay/v1/authority.pb.h"
 #include "assay/v1/catalog.pb.h"
+#include "assay/v1/pai_key.pb.h"
 #include "assay/v1/reason.pb.h"
 #include "base/refusal.h"
 #include "google/rpc/error_details.pb.h"
@@ -93,7 +94,8 @@ TEST(ErrorMapTest, ACallersBytesAreMadePresentable) {
 TEST(AuthorizeTest, EveryMethodOfTheContractHasItsRule) {
   for (const auto* file :
        {v1::IssueRequest::descriptor()->file(), v1::OpenLotRequest::descriptor()->file(),
-        v1::CreatePaiRequest::descriptor()->file(), v1::GetDeviceRequest::descriptor()->file()}) {
+        v1::CreatePaiRequest::descriptor()->file(), v1::AdoptPaiRequest::descriptor()->file(),
+        v1::GetDeviceRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         const std::string name =
