@@ -103,7 +103,7 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
       {"listen: 127.0.0.1:7443", "listen: 127.0.0.1:99999",
        "listen: the port must be a number of 0 to 65535 (got \"99999\")"},
       {"listen: 127.0.0.1:7443",
-       "listen: 127.0.0.1:", "listen: the port must be a number of 0 to 65535"},
+       "listen: '127.0.0.1:'", "listen: the port must be a number of 0 to 65535"},
       {"'127.0.0.1:9464'", "'127.0.0.1:http'",
        "metrics.listen: the port must be a number of 0 to 65535"},
       {"pin_file: pin", "pin_file: .", "hsm.pin_file: is a folder, and must be a file"},
