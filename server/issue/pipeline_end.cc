@@ -87,23 +87,17 @@ std::vector<WorkPtr> Pipeline::Impl::Disown(Work& work) {
 void Pipeline::Impl::End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> answer) {
   observer_.Finished(answer.status(), answer.ok() && answer->sealed_before(),
                      Steady::now() - work->started);
-  if (answer.ok() && work->ahead > 0) LearnPace(*work);
+  const bool served = answer.ok();
   work->done(std::move(answer));
   StopWork();
-  Leave(work->caller.line, work->request.lot());
+  Leave(work->caller.line, work->request.lot(), served);
 }
 
-void Pipeline::Impl::Leave(const std::string& line, const std::string& lot) {
+void Pipeline::Impl::Leave(const std::string& line, const std::string& lot, bool served) {
   const std::lock_guard lock(mutex_);
+  pace_.Note(gate_.in_flight(), served, Steady::now());
   gate_.Leave(line, lot);
   if (gate_.in_flight() == 0) idle_.notify_all();
-}
-
-void Pipeline::Impl::LearnPace(const Work& work) {
-  const std::chrono::duration<double> took = Steady::now() - work.started;
-  const std::lock_guard lock(mutex_);
-  const auto one = took / work.ahead;
-  pace_ = pace_.count() == 0 ? one : pace_ * 0.9 + one * 0.1;
 }
 
 // The place goes to the line whose turn it is.

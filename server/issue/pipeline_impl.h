@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/issue/fair_gate.h"
 #include "server/issue/lanes.h"
+#include "server/issue/pace.h"
 #include "server/issue/pipeline.h"
 #include "server/issue/work.h"
 #include "server/issue/work_queue.h"
@@ -106,13 +107,11 @@ class Pipeline::Impl {
   // DRAINING, or what the gate says. Counts the call in when OK; Leave follows then.
   absl::Status Enter(const std::string& line, const std::string& lot, bool metered,
                      Deadline deadline);
-  void Leave(const std::string& line, const std::string& lot);
+  void Leave(const std::string& line, const std::string& lot, bool served = false);
   // A ticket's work begins now or when a place is free and its line's turn has come; StopWork frees
   // the place.
   void StartWork(const WorkPtr& work);
   void StopWork();
-  // From tickets that waited outside: how long one that is ahead holds them up.
-  void LearnPace(const Work& work);
   void RetryOrphans();
 
   std::shared_ptr<db::Store> store_;
@@ -129,8 +128,8 @@ class Pipeline::Impl {
   bool draining_ = false;
   FairGate gate_;
   int active_ = 0;
-  std::chrono::duration<double> pace_{0};  // 0: nothing had to wait yet
-  Lanes<WorkPtr> outside_;                 // entered, and not worked on yet
+  Pace pace_;
+  Lanes<WorkPtr> outside_;  // entered, and not worked on yet
   // Tickets under way in this process: a retry joins, it does not race.
   std::map<std::string, Owned> under_way_;
   // Attempts whose voiding failed; tried again when the database answers.

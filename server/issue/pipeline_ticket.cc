@@ -43,9 +43,8 @@ absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& l
   }
   // Better no answer now than one that comes too late: work that nobody waits for is work that
   // others wait for.
-  if (metered && active_ >= options_.max_active) {
-    const auto wait =
-        std::chrono::duration_cast<std::chrono::milliseconds>(pace_ * gate_.in_flight());
+  if (metered) {
+    const auto wait = pace_.WaitBehind(gate_.in_flight(), std::chrono::steady_clock::now());
     if (wait > deadline.Left()) {
       return Refuse(Reason::OVERLOADED,
                     absl::StrCat(gate_.in_flight(), " tickets are under way: about ", wait.count(),
@@ -58,10 +57,7 @@ absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& l
 void Pipeline::Impl::StartWork(const WorkPtr& work) {
   {
     const std::lock_guard lock(mutex_);
-    if (active_ >= options_.max_active) {
-      work->ahead = gate_.in_flight();
-      return outside_.Push(work->caller.line, work);
-    }
+    if (active_ >= options_.max_active) return outside_.Push(work->caller.line, work);
     ++active_;
   }
   database_.Push(kTicket, {work, nullptr, std::nullopt});
@@ -166,11 +162,11 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       return Succeed(work, *std::move(sealed), true);
     }
     case State::kWiped:
-      return Refused(
-          work, RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
-                            absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
-                                         ToHex(view.image_sha256),
-                                         ") was wiped after its confirmation or retention")));
+      return Refused(work,
+                     RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
+                                 absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
+                                              ToHex(view.image_sha256),
+                                              ") was wiped after its confirmation or retention")));
     case State::kInFlight:
     case State::kDead:
       if (IsOrphan(*work, view)) {

@@ -38,7 +38,6 @@ struct Work : std::enable_shared_from_this<Work> {
   Pipeline::Done done;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point step_started = started;
-  int ahead = 0;  // how many were under way when it had to wait outside; 0: it did not
 
   // Step 1 and 2.
   std::shared_ptr<const lot::LotPlan> plan;

@@ -61,7 +61,7 @@ class Generator {
     } else if (HasReason(status, Reason::DEADLINE_TOO_SHORT)) {
       ++tally_.expired;
     } else {
-      ++tally_.other;
+      if (++tally_.other == 1) std::printf("other: %s\n", std::string(status.message()).c_str());
     }
     --tally_.open;
   }

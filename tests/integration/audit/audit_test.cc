@@ -57,7 +57,7 @@ TEST_F(AuditTest, JsonLinesHoldTheCertificatesAndNeitherFormTheCodes) {
   EXPECT_EQ(row["device_id"], made[0].device_id());
   EXPECT_EQ(*FromBase64(row["dac"].get<std::string>()), ToBytes(AsBytes(made[0].dac())));
   EXPECT_FALSE(row.contains("passcode"));
-  for (const std::string command :
+  for (const char* const command :
        {"audit export --lot export-2", "audit export --format jsonl --lot export-2",
         "audit list --json --lot export-2", "audit list --lot export-2"}) {
     ASSERT_EQ(Run(command), kOk) << said_;
@@ -83,7 +83,7 @@ TEST_F(AuditTest, FiltersFindByRangeOfSerialNumbersAndByTheCertificatesIds) {
   const auto dac = matter::Certificate::Parse(AsBytes(made[6].dac()));
   ASSERT_TRUE(dac.ok());
   const std::string skid = ToHex(dac->subject_key_id());
-  for (const std::string filter :
+  for (const std::string& filter :
        {absl::StrCat("--dac-skid ", skid),
         absl::StrCat("--dac-serial ", ToHex(AsBytes(made[6].dac_serial()))),
         std::string("--serial-number F7"), std::string("--serial-from F7 --serial-until F7")}) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/issue/fair_gate.h"
 #include "server/issue/lanes.h"
+#include "server/issue/pace.h"
 #include "tests/unit/server/issue/workshop.h"
 
 namespace assay::issue {
@@ -87,6 +88,26 @@ TEST(LanesTest, LanesTakeTurnsAndKeepTheirOwnOrder) {
   std::vector<int> order;
   while (!lanes.empty()) order.push_back(lanes.Pop());
   EXPECT_THAT(order, ElementsAre(1, 10, 20, 2, 3, 4));
+}
+
+TEST(PaceTest, WhatIsUnderWayTellsHowLongANewOneWaitsAndIsForgottenWhenThereIsLittleToDo) {
+  Pace pace;
+  Pace::Time now{};
+  EXPECT_EQ(pace.WaitBehind(1000, now).count(), 0);
+  for (int i = 0; i < 1000; ++i) {
+    now += std::chrono::milliseconds(1);
+    pace.Note(100, true, now);
+  }
+  // A thousand a second, with a quarter more to be safe.
+  EXPECT_NEAR(static_cast<double>(pace.WaitBehind(400, now).count()), 500, 10);
+  EXPECT_EQ(pace.WaitBehind(10, now).count(), 0);
+  for (int i = 0; i < 2000; ++i) {
+    now += std::chrono::milliseconds(1);
+    pace.Note(100, i % 10 == 0, now);
+  }
+  EXPECT_GT(pace.WaitBehind(400, now).count(), 4000);
+  now += std::chrono::seconds(3);
+  EXPECT_EQ(pace.WaitBehind(400, now).count(), 0);
 }
 
 // ---- the pipeline
@@ -216,7 +237,7 @@ TEST_F(FairnessTest, AScrappedUnitIsReplacedWithinTheCountUnlessTheProductSaysIt
   costly.mutable_scrap()->set_replacement_costs_quota(true);
   ASSERT_TRUE(shop_.Open("lot-1", free, 1).ok());
   ASSERT_TRUE(shop_.Open("lot-2", costly, 1).ok());
-  for (const std::string lot : {"lot-1", "lot-2"}) {
+  for (const char* const lot : {"lot-1", "lot-2"}) {
     ASSERT_TRUE(shop_.Issue(Workshop::Request(lot, "t1")).ok());
     v1::ConfirmRequest scrap;
     scrap.set_lot(lot);
