@@ -18,7 +18,7 @@ absl::Status CheckDsn(const std::string& dsn) {
   // Anything else libpq says may quote a misplaced password.
   std::string said = error == nullptr ? "" : error;
   said.resize(std::min(said.find('\n'), said.size()));
-  if (said.starts_with("invalid connection option ")) {
+  if (said.starts_with("invalid connection option \"") && !said.ends_with("\"\"")) {
     return Refuse(Reason::FIELD_MALFORMED, said);
   }
   return Refuse(Reason::FIELD_MALFORMED,
