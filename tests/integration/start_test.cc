@@ -154,7 +154,7 @@ TEST_F(StartTest, ASchemaOfTheFutureIsRefusedAndNamed) {
   ASSERT_TRUE(test_support::PostgresCluster::Execute(
                   dsn,
                   "INSERT INTO schema_migrations (version, name, checksum, works_with) VALUES "
-                  "(9999, '9999_future', '\\x00', 9999)")
+                  "(9999, '9999_future', sha256('future'), 9999)")
                   .ok());
   for (const char* command : {"", "migrate ", "migrate --dry-run "}) {
     const Ended ended = RunAssayd(std::string(command) + "--config " + path);
@@ -172,7 +172,7 @@ TEST_F(StartTest, ASchemaOfTheFutureThatWorksWithThisProgramIsServed) {
   ASSERT_TRUE(test_support::PostgresCluster::Execute(
                   dsn,
                   "INSERT INTO schema_migrations (version, name, checksum, works_with) VALUES "
-                  "(9999, '9999_expands', '\\x00', 1)")
+                  "(9999, '9999_expands', sha256('future'), 1)")
                   .ok());
   EXPECT_THAT(LoggedUntil(path, "\"event\":\"serving\""), HasSubstr("\"event\":\"serving\""));
   EXPECT_THAT(RunAssayd("migrate --config " + path).output, HasSubstr("up to date"));
