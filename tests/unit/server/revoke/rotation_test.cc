@@ -15,7 +15,8 @@ class RotationTest : public testing::Test {
     const auto issued = office.shop.Issue(issue::Workshop::Request(lot, ticket));
     EXPECT_TRUE(issued.ok()) << issued.status();
     if (!issued.ok()) return "";
-    for (const auto& pai : *office.shop.store->ListPais()) {
+    const auto pais = office.shop.store->ListPais();
+    for (const auto& pai : *pais) {
       if (issued->identity().pai() == ToText(pai.certificate)) return pai.name;
     }
     return "unknown";
