@@ -8,8 +8,9 @@
 namespace assay::pg {
 namespace {
 
-const Statement kById = {"device_by_id",
-                         kManifestColumns + kManifestTables + "WHERE a.device_id = $1::text"};
+const Statement kById = {
+    "device_by_id",
+    kManifestColumns + kManifestTables + "WHERE a.device_id = $1::text AND a.module_attempt = 0"};
 const Statement kByDacSerial = {"device_by_dac_serial",
                                 kManifestColumns + kManifestTables +
                                     "WHERE a.dac_serial = $1::bytea AND a.dac_issuer = ''::bytea"};

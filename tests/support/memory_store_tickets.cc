@@ -318,6 +318,7 @@ absl::StatusOr<db::ManifestRow> MemoryStore::FindDevice(const std::string& devic
   const std::lock_guard lock(mutex_);
   ASSAY_RETURN_IF_ERROR(Before("FindDevice"));
   for (const auto& [row, attempt] : attempt_of_row_) {
+    if (attempts_.at(attempt).intent.module_attempt != 0) continue;
     if (attempts_.at(attempt).intent.device_id == device_id) return UnitOf(attempt);
   }
   return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", device_id, "no such device");
