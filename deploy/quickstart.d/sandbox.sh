@@ -27,6 +27,10 @@ prepare_pai() {
   if [[ -z $pai ]]; then
     run_logged "$log" assay_as operator authority pai create "$name" --vendor-id "$vendor"
   fi
+  if [[ $pai == RETIRED ]]; then
+    note "PAI $name: retired, left as it is"
+    return
+  fi
   if [[ $pai != ACTIVE ]]; then
     run_logged "$log" assay_as operator authority pai sign-sandbox "$name"
     run_logged "$log" assay_as operator authority pai activate "$name"
