@@ -185,6 +185,26 @@ TEST_F(StreamTest, DrainAnswersWhatWasReadAndEndsWithAHint) {
   EXPECT_EQ(info.reason(), "DRAINING");
 }
 
+// The read under way when the drain begins cannot be taken back: what it brings is answered too.
+TEST_F(StreamTest, AnItemThatComesAsTheStreamDrainsIsAnsweredAndNotLost) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  ASSERT_TRUE(stream->Write(Ticket("a")));
+  pipeline_.AwaitTaken(1);
+  service_.Drain();
+  ASSERT_TRUE(stream->Write(Ticket("late")));
+  v1::IssueStreamResponse answer;
+  ASSERT_TRUE(stream->Read(&answer));
+  EXPECT_EQ(answer.ticket(), "late");
+  EXPECT_EQ(answer.refused().reason(), "DRAINING");
+  EXPECT_GT(answer.refused().retry_after_ms(), 0);
+  pipeline_.AnswerOne();
+  ASSERT_TRUE(stream->Read(&answer));
+  EXPECT_EQ(answer.issued().identity().ticket(), "a");
+  EXPECT_FALSE(stream->Read(&answer));
+  EXPECT_EQ(pipeline_.Taken(), 1u);
+}
+
 TEST_F(StreamTest, AUnaryCallIsAnsweredFromAnyThread) {
   std::thread answering([&] { pipeline_.AnswerOne(); });
   grpc::ClientContext context;
