@@ -87,8 +87,7 @@ absl::Status Propose(Context& context, v1::ProposeRequest request, bool dry_run)
 }
 
 // Shows what will happen and asks whoever sits there; a program says --yes.
-absl::Status Confirmed(Context& context, const ProposalOptions& options,
-                       const v1::Proposal& proposal) {
+absl::Status Confirmed(const ProposalOptions& options, const v1::Proposal& proposal) {
   if (options.yes) return absl::OkStatus();
   const absl::Status refusal =
       RefuseField(Reason::FIELD_REQUIRED, "--yes", "", "the approval was not confirmed");
@@ -194,7 +193,7 @@ absl::Status ApproveProposal(Context& context, const ProposalOptions& options) {
   auto response = Call(context, &Approval::ApproveProposal, request);
   if (!response.ok()) return response.status();
   if (!options.dry_run) {
-    ASSAY_RETURN_IF_ERROR(Confirmed(context, options, *proposal));
+    ASSAY_RETURN_IF_ERROR(Confirmed(options, *proposal));
     request.set_dry_run(false);
     response = Call(context, &Approval::ApproveProposal, request);
     if (!response.ok()) return response.status();

@@ -1,5 +1,7 @@
 // Guarded acts where two people are required: each bad approval, and both people in the ledger.
 #include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
 #include <stdlib.h>
 
 #include <atomic>
