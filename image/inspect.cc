@@ -254,6 +254,11 @@ Inspection InspectSecureCert(ByteView file, const InspectOptions& options) {
     item.sound = record.crc_ok;
     item.crcs = 1;
     item.crcs_right = record.crc_ok;
+    if ((entry.flags & kFlagKeyInEfuse) != 0 && !entry.data.empty()) {
+      item.sound = false;
+      inspection.faults.push_back(
+          absl::StrCat(item.where, ": a key that belongs to the eFuse alone lies in flash"));
+    }
     SetValue(item, {ToHex(entry.data.view()), ToBytes(entry.data.view())}, options.show_secrets);
     inspection.items.push_back(std::move(item));
   }

@@ -61,6 +61,9 @@ absl::StatusOr<std::vector<ImageDifference>> DiffImages(ByteView left,
     differences.push_back(
         {"(faults)", absl::StrCat(a->faults.size()), absl::StrCat(b->faults.size())});
   }
+  // The same entries in another shape: another size, version or tail.
+  if (differences.empty() && a->summary != b->summary)
+    differences.push_back({"(shape)", a->summary, b->summary});
   return differences;
 }
 

@@ -125,7 +125,7 @@ absl::Status DiffImageFiles(Context& context, const ImageOptionsTyped& options) 
   context.Print(context.json() ? image::DifferencesJson(*differences) + "\n"
                                : image::DifferencesText(*differences));
   if (differences->empty()) return absl::OkStatus();
-  return RefuseField(Reason::VERIFY_FAILED, options.file, "",
+  return RefuseField(Reason::FIELDS_CONTRADICT, options.file, "",
                      absl::StrCat(differences->size(), " difference(s) from ", options.other));
 }
 

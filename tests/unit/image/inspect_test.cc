@@ -144,6 +144,29 @@ TEST(Diff, NamesWhatDiffersAndKeepsSecretsMasked) {
   EXPECT_TRUE(DiffImages(a[0].bytes.view(), {}, a[0].bytes.view(), {})->empty());
 }
 
+TEST(Inspect, CallsAKeyInFlashThatBelongsToTheEfuseAFault) {
+  std::vector<SecureCertEntry> entries;
+  entries.emplace_back(SecureCertType::kPrivateKey, 0, Bytes(kSec1KeySize, 1), kFlagKeyInEfuse);
+  const auto image = BuildSecureCert(entries, {});
+  ASSERT_TRUE(image.ok());
+  const auto inspection = InspectImage(image->view(), {});
+  ASSERT_TRUE(inspection.ok());
+  EXPECT_FALSE(inspection->sound());
+  EXPECT_THAT(InspectionText(*inspection), HasSubstr("lies in flash"));
+}
+
+TEST(Diff, TellsTheShapeWhereTheEntriesAreTheSame) {
+  std::vector<SecureCertEntry> entries;
+  entries.emplace_back(SecureCertType::kDeviceCertificate, 0, Bytes(100, 1));
+  const auto padded = BuildSecureCert(entries, {SecureCertTail::kPadded});
+  const auto cut = BuildSecureCert(entries, {SecureCertTail::kShort});
+  const auto differences = DiffImages(padded->view(), {}, cut->view(), {});
+  ASSERT_TRUE(differences.ok()) << differences.status();
+  ASSERT_EQ(differences->size(), 1u);
+  EXPECT_THAT(differences->front().left, HasSubstr("padded tail"));
+  EXPECT_THAT(differences->front().right, HasSubstr("short tail"));
+}
+
 TEST(Diff, SeesThroughTwoEncryptions) {
   ImageOptions options;
   options.protection = NvsProtection::kHmac;
