@@ -35,8 +35,8 @@ struct RunOrder {
                               // share tickets
   std::string csr_folder;     // *.csr in DER or PEM; the ticket is the prefix and the file's name
   // Units that are listed one by one: "modules" or "given"; then count and csr_folder are ignored.
-  std::string kind;
-  std::vector<PlannedTicket> units;
+  std::string kind{};
+  std::vector<PlannedTicket> units{};
 };
 
 // Not thread-safe. Holds the folder's lock for its lifetime.
