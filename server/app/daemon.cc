@@ -15,8 +15,8 @@
 #include "db/pg/migrate.h"
 #include "db/pg/pg_store.h"
 #include "db/pg/revocation_store.h"
-#include "db/pg/witness_store.h"
 #include "db/pg/system_store.h"
+#include "db/pg/witness_store.h"
 #include "hsm/p256.h"
 #include "hsm/signer_pool.h"
 #include "matter/certificate.h"
@@ -49,8 +49,8 @@
 #include "server/rpc/ledger_service.h"
 #include "server/rpc/row_codes.h"
 #include "server/rpc/server.h"
-#include "server/rpc/witness_service.h"
 #include "server/rpc/system_service.h"
+#include "server/rpc/witness_service.h"
 
 namespace assay::app {
 namespace {
@@ -306,11 +306,11 @@ class Daemon::Impl {
         },
         &records_->reads());
     records_->Serve(*desk_, *calls_, *audit_service_,
-                     rpc::PageTokens(PageTokenKey(*tls_->State())));
-    witness_service_ = std::make_unique<rpc::WitnessService>(
-        *desk_, *calls_, parts_.store, parts_.ledger,
-        pg::OpenWitnessStore(StoreOptions(config_.database)),
-        [this] { return sequencer_->PublicKey(); });
+                    rpc::PageTokens(PageTokenKey(*tls_->State())));
+    witness_service_ =
+        std::make_unique<rpc::WitnessService>(*desk_, *calls_, parts_.store, parts_.ledger,
+                                              pg::OpenWitnessStore(StoreOptions(config_.database)),
+                                              [this] { return sequencer_->PublicKey(); });
     ledger_service_ = std::make_unique<rpc::LedgerService>(
         *desk_, *calls_, parts_.store, parts_.ledger, [this] { return sequencer_->PublicKey(); });
     bundler_ = std::make_unique<issue::Bundler>(
@@ -351,8 +351,8 @@ class Daemon::Impl {
     auto server = rpc::RpcServer::Start(
         options, {issuance_.get(), catalog_service_.get(), authority_service_.get(),
                   &keys_->service(), approval_service_.get(), audit_service_.get(),
-                  ledger_service_.get(), witness_service_.get(), &records_->lot_service(), &records_->records_service(),
-                  bundle_service_.get(), system_service_.get()});
+                  ledger_service_.get(), witness_service_.get(), &records_->lot_service(),
+                  &records_->records_service(), bundle_service_.get(), system_service_.get()});
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     return absl::OkStatus();
