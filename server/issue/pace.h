@@ -42,7 +42,7 @@ class Pace {
  private:
   static constexpr int kBusy = 32;  // enough to keep every thread at work
   static constexpr std::chrono::milliseconds kWindow{250}, kKept{2000};
-  static constexpr double kMargin = 1.25, kLeast = 1;
+  static constexpr double kMargin = 1.5, kLeast = 1;
 
   bool Known(Time now) const { return rate_ > 0 && now - measured_ < kKept; }
 

@@ -37,7 +37,8 @@ TEST_F(BadAuditInputTest, ConfirmingWhatIsUnknownVoidedForeignOrSaidOtherwise) {
   EXPECT_EQ(confirm("bad-confirm", "C-t1", v1::OUTCOME_PROVISIONED, kPlainLine),
             "TICKET_OF_ANOTHER_LINE");
   EXPECT_EQ(confirm("bad-south", "C-t1"), "LOT_NOT_GRANTED");
-  EXPECT_EQ(confirm("no-such-lot", "C-t1"), "LOT_UNKNOWN");
+  // As if it were not granted: nobody learns which lots there are.
+  EXPECT_EQ(confirm("no-such-lot", "C-t1"), "LOT_NOT_GRANTED");
   EXPECT_EQ(confirm("bad-confirm", "C-t1", v1::OUTCOME_UNSPECIFIED), "FIELD_OUT_OF_RANGE");
   // An attempt that died left no device.
   const auto voided = PostgresCluster::Execute(

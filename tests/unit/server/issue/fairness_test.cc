@@ -98,8 +98,8 @@ TEST(PaceTest, WhatIsUnderWayTellsHowLongANewOneWaitsAndIsForgottenWhenThereIsLi
     now += std::chrono::milliseconds(1);
     pace.Note(100, true, now);
   }
-  // A thousand a second, with a quarter more to be safe.
-  EXPECT_NEAR(static_cast<double>(pace.WaitBehind(400, now).count()), 500, 10);
+  // A thousand a second, with half as much again to be safe.
+  EXPECT_NEAR(static_cast<double>(pace.WaitBehind(400, now).count()), 600, 12);
   EXPECT_EQ(pace.WaitBehind(10, now).count(), 0);
   for (int i = 0; i < 2000; ++i) {
     now += std::chrono::milliseconds(1);
