@@ -148,5 +148,42 @@ TEST_F(LedgerCommandTest, TheWholeLedgerIsVerifiedRememberedAndCopied) {
   EXPECT_EQ(Run("--as line ledger entries"), kRefused);
 }
 
+TEST_F(LedgerCommandTest, AWitnessCosignsAndAReceiptIsHeldAgainstAQuorum) {
+  office_.OpenLot("witnessed", office_.Light(), 5);
+  ReceiptOf("witnessed", "t-1");
+  KeepKey();
+  const std::string key = " --key " + Path("ledger.vkey");
+  std::vector<std::string> witnesses;
+  for (const std::string& name : {std::string("w1"), std::string("w2")}) {
+    ASSERT_EQ(Run(absl::StrCat("witness make-key --name ", name, " --out ", Path(name))), kOk)
+        << said_;
+    Put(name + ".vkey", printed_);
+    witnesses.push_back(" --witness " + Path(name + ".vkey"));
+  }
+  EXPECT_EQ(Run(absl::StrCat("witness make-key --name w1 --out ", Path("w1"))), kRefused);
+  const std::string cosign = absl::StrCat("witness cosign", key, " --witness-key ", Path("w1"),
+                                          " --remember ", Path("w1.checkpoint"));
+  ASSERT_EQ(Run(cosign), kOk) << said_;
+  EXPECT_THAT(printed_, HasSubstr("the checkpoint has 1 cosignatures"));
+  ASSERT_EQ(Run("witness checkpoint"), kOk) << said_;
+  EXPECT_THAT(printed_, HasSubstr("\xE2\x80\x94 w1 "));
+  ASSERT_EQ(Run(absl::StrCat("witness receipt --device ", device_, " --out ", Path("cosigned"))),
+            kOk)
+      << said_;
+  const std::string verify =
+      absl::StrCat("receipt verify ", Path("cosigned/" + device_ + ".tlog-proof"), key);
+  EXPECT_EQ(Run(verify + witnesses[0] + " --quorum 1"), kOk) << said_;
+  EXPECT_EQ(Run(verify + witnesses[0] + witnesses[1] + " --quorum 1"), kOk) << said_;
+  EXPECT_EQ(Run(verify + witnesses[0] + witnesses[1] + " --quorum 2"), kRefused);
+  EXPECT_THAT(said_, HasSubstr("NOTE_UNTRUSTED"));
+  EXPECT_EQ(Run(verify + witnesses[0] + witnesses[0] + " --quorum 2"), kRefused);
+  EXPECT_THAT(said_, HasSubstr("is given twice"));
+  // Another ledger's checkpoint in its memory: the witness does not sign.
+  std::string other = *client::ReadTextFile(Path("w1.checkpoint"));
+  Put("w1.checkpoint", other.substr(0, other.find('\n')) + "x" + other.substr(other.find('\n')));
+  EXPECT_EQ(Run(cosign), kRefused);
+  EXPECT_EQ(Run("--as line " + cosign), kRefused);
+}
+
 }  // namespace
 }  // namespace assay::integration
