@@ -35,8 +35,7 @@ MemoryStore::Attempt* MemoryStore::LiveAttempt(int64_t lot_id, const std::string
 MemoryStore::Attempt* MemoryStore::CompletionOf(int64_t module_attempt) {
   if (module_attempt == 0) return nullptr;
   for (auto& [id, attempt] : attempts_) {
-    if (attempt.live && attempt.intent.module_attempt == module_attempt)
-      return &attempt;
+    if (attempt.live && attempt.intent.module_attempt == module_attempt) return &attempt;
   }
   return nullptr;
 }
