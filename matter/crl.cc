@@ -57,7 +57,8 @@ Bytes EncodeIdp(const CrlFields& fields) {
 }
 
 absl::Status CheckFields(const CrlFields& fields) {
-  if (fields.next_update <= fields.this_update) return Malformed("nextUpdate must come after thisUpdate");
+  if (fields.next_update <= fields.this_update)
+    return Malformed("nextUpdate must come after thisUpdate");
   if (fields.authority_key_id.size() != KeyId{}.size()) return Malformed("an AKID of 20 bytes");
   if (fields.crl_number.empty() || fields.crl_number.size() > kMaxNumberSize) {
     return Malformed("a number of 1 to 20 octets");

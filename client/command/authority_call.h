@@ -7,11 +7,10 @@
 namespace assay::client {
 
 template <typename Request, typename Response>
-absl::StatusOr<Response> CallAuthority(
-    Context& context,
-    grpc::Status (v1::AuthorityService::Stub::*method)(grpc::ClientContext*, const Request&,
-                                                       Response*),
-    const Request& request) {
+absl::StatusOr<Response> CallAuthority(Context& context,
+                                       grpc::Status (v1::AuthorityService::Stub::*method)(
+                                           grpc::ClientContext*, const Request&, Response*),
+                                       const Request& request) {
   const auto connection = context.Connect("operator");
   if (!connection.ok()) return connection.status();
   const auto stub = v1::AuthorityService::NewStub((*connection)->channel());

@@ -296,8 +296,8 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
     const GuardedEffect effect{
         absl::StrFormat("open lot %s for factory %s: %d identities of product %s, revision %d "
                         "(VID 0x%04X, PID 0x%04X), %s, sealed images kept for %d hours",
-                        request.name(), request.factory(), *count, product->name,
-                        product->revision, product->vendor_id, product->product_id, signer,
+                        request.name(), request.factory(), *count, product->name, product->revision,
+                        product->vendor_id, product->product_id, signer,
                         std::chrono::ceil<std::chrono::hours>(*retention).count()),
         request.factory()};
     ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));

@@ -38,8 +38,7 @@ class Catalog {
                                                         const v1::ListProductsRequest& request);
   absl::StatusOr<v1::Lot> OpenLot(const access::Caller& caller, const v1::OpenLotRequest& request,
                                   const Guard* guard = nullptr);
-  absl::StatusOr<v1::Lot> RaiseLot(const access::Caller& caller,
-                                   const v1::RaiseLotRequest& request,
+  absl::StatusOr<v1::Lot> RaiseLot(const access::Caller& caller, const v1::RaiseLotRequest& request,
                                    const Guard* guard = nullptr);
   absl::StatusOr<v1::Lot> CloseLot(const access::Caller& caller,
                                    const v1::CloseLotRequest& request);
