@@ -17,8 +17,8 @@ namespace assay::client {
 namespace {
 
 absl::Status SystemFault(absl::string_view what, const std::string& path) {
-  return Refuse(Reason::REQUEST_MALFORMED,
-                absl::StrCat("cannot ", what, " '", path, "': ", std::strerror(errno)));
+  return RefuseField(Reason::REQUEST_MALFORMED, path, "",
+                     absl::StrCat("cannot ", what, " it: ", std::strerror(errno)));
 }
 
 // Closes on every way out.
