@@ -314,7 +314,7 @@ absl::StatusOr<FixedLabel> ParseFixedLabel(std::string_view text) {
 
 absl::StatusOr<SupportedMode> ParseSupportedMode(std::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(Text(text), '/');
-  if (parts.size() != 3 && parts.size() != 4) {
+  if ((parts.size() != 3 && parts.size() != 4) || parts[1].empty()) {
     return RefuseField(
         Reason::FIELD_MALFORMED, "supported_modes", Text(text),
         "a mode is <mode>/<label>/<endpoint>, or with /<value>\\<mfg>, ... after it");

@@ -248,9 +248,17 @@ TEST(DefectChecks, HexEndpointInAFixedLabelIsRead) {
 }
 
 TEST(DefectChecks, MissingFileIsNamed) {
-  EXPECT_THAT(FieldAfter([](auto& o) { o.cert_dclrn = "no.der"; }), HasSubstr("--cert-dclrn"));
-  EXPECT_THAT(FieldAfter([](auto& o) { o.pai = true, o.cert = "no.pem"; }), HasSubstr("--cert"));
-  EXPECT_THAT(FieldAfter([](auto& o) { o.csv = "no.csv", o.mcsv = "no.csv"; }), HasSubstr("--csv"));
+  const auto said = [](auto change) {
+    MfgToolOptions options = Basic();
+    change(options);
+    return std::string(PlanMfgTool(options).status().message());
+  };
+  EXPECT_THAT(said([](auto& o) { o.cert_dclrn = "no.der"; }),
+              AllOf(HasSubstr("--cert-dclrn"), HasSubstr("no.der")));
+  EXPECT_THAT(said([](auto& o) { o.pai = true, o.cert = "no.pem"; }),
+              AllOf(HasSubstr("--cert"), HasSubstr("no.pem")));
+  EXPECT_THAT(said([](auto& o) { o.csv = "no.csv", o.mcsv = "no.csv"; }),
+              AllOf(HasSubstr("--csv"), HasSubstr("no.csv")));
   EXPECT_THAT(CsvFault("logo,file,binary\n", "logo\nno.bin\n"),
               AllOf(HasSubstr("b.csv line 2 column 1 (logo)"), HasSubstr("no.bin")));
 }

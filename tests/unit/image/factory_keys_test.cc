@@ -258,9 +258,9 @@ TEST(SupportedModeText, TakesTheReferenceToolsForms) {
   EXPECT_EQ(*ParseSupportedMode("1/Quiet/1"), (SupportedMode{1, "Quiet", 1, {}}));
   EXPECT_EQ(*ParseSupportedMode("0/RapidCool/1/7\\0, 8\\0x8000"),
             (SupportedMode{1, "RapidCool", 0, {{7, 0}, {8, 0x8000}}}));
-  for (const char* bad : {"", "1", "1/Quiet", "x/Quiet/1", "256/Quiet/1", "1/Quiet/x", "1/Quiet/1/",
-                          "1/Quiet/1/7", "1/Quiet/1/7\\", "1/Quiet/1/7\\0,", "1/Quiet/1/7\\g",
-                          "1/Quiet/1/70000\\0", "1/Quiet/1/7\\0/9"}) {
+  for (const char* bad : {"", "1", "1/Quiet", "x/Quiet/1", "1//1", "256/Quiet/1", "1/Quiet/x",
+                          "1/Quiet/1/", "1/Quiet/1/7", "1/Quiet/1/7\\", "1/Quiet/1/7\\0,",
+                          "1/Quiet/1/7\\g", "1/Quiet/1/70000\\0", "1/Quiet/1/7\\0/9"}) {
     EXPECT_TRUE(HasReason(ParseSupportedMode(bad).status(), Reason::FIELD_MALFORMED)) << bad;
   }
 }
