@@ -112,8 +112,9 @@ void Print(const Case& which) {
   const auto plain_files = FindImageFormat("esp32")->Build(content, plain, "unit", random);
   Need(plain_files.ok());
   size_t entries = 0;
-  for (const NvsPage& page : ReadNvs(plain_files->front().bytes.view())->pages)
-    entries += page.written;
+  // Held by name: what a range of a temporary refers to is gone before the first page.
+  const auto reading = ReadNvs(plain_files->front().bytes.view());
+  for (const NvsPage& page : reading->pages) entries += page.written;
   BareCrypto bare(entries);
   std::vector<ImageFile> sample = make();
   Sha256Digest digest{};
