@@ -10,8 +10,17 @@ using namespace assay::matter;
 void ContentReadsBack(assay::ByteView tlv) {
   const auto cd = DecodeCdContent(tlv);
   if (!cd.ok()) return;
+  // Empty lists and reserved types are read, to be judged as the SDK judges them, and never
+  // written.
+  const bool writable = !cd->product_ids.empty() &&
+                        (!cd->authorized_paas || !cd->authorized_paas->empty()) &&
+                        cd->certification_type <= CertificationDeclaration::kOfficial &&
+                        tlv.size() <= kMaxCdContentSize;
   const auto written = EncodeCdContent(*cd);
-  if (!written.ok()) std::abort();
+  if (!written.ok()) {
+    if (writable) std::abort();
+    return;
+  }
   const auto again = DecodeCdContent(*written);
   if (!again.ok() || !(*again == *cd)) std::abort();
   (void)MatchCd(*cd, {}).size();

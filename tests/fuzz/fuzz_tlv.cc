@@ -1,4 +1,5 @@
-// Matter TLV. Whatever the reader accepts, the writer can write, and the reader then reads the same.
+// Matter TLV. Whatever the reader accepts, the writer can write, and the reader then reads the
+// same.
 #include <cstdlib>
 #include <vector>
 
@@ -6,8 +7,8 @@
 
 namespace {
 
-using assay::ByteView;
 using assay::Bytes;
+using assay::ByteView;
 using assay::matter::TlvElement;
 using assay::matter::TlvReader;
 using assay::matter::TlvTag;
