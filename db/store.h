@@ -20,8 +20,8 @@ namespace assay::db {
 // ---- administrative acts
 // -------------------------------------------------------------------------------
 
-// By whom a proposed act was approved (db/approval_store.h). The proposal is closed in the act's own
-// transaction, so that the act happens once and never without its approval.
+// By whom a proposed act was approved (db/approval_store.h). The proposal is closed in the act's
+// own transaction, so that the act happens once and never without its approval.
 struct Approval {
   std::string proposal;    // its id
   std::string approver;    // another than the act's actor
@@ -127,8 +127,8 @@ struct Intent {
   std::string actor;
   Sha256Digest request_digest{};
   std::string device_id;
-  std::string serial_number;         // the device's; unique in its lot
-  Bytes dac_serial;  // unique for ever among its issuer's; empty without attestation
+  std::string serial_number;  // the device's; unique in its lot
+  Bytes dac_serial;           // unique for ever among its issuer's; empty without attestation
   Sha256Digest public_key_sha256{};  // unique among live attempts; all zero without attestation
   Sha256Digest tbs_sha256{};         // what the HSM is about to sign
   std::string pai;

@@ -136,9 +136,8 @@ absl::Status VerifyReceiptFile(Context& context, const ReceiptOptions& options) 
   for (const std::string& given : options.witnesses) {
     auto witness = ReadVerifierKey("--witness", given);
     if (!witness.ok()) return witness.status();
-    const bool again = std::ranges::any_of(witnesses, [&](const tlog::NoteKey& one) {
-      return one.ToText() == witness->ToText();
-    });
+    const bool again = std::ranges::any_of(
+        witnesses, [&](const tlog::NoteKey& one) { return one.ToText() == witness->ToText(); });
     if (again) {
       return RefuseField(Reason::FIELDS_CONTRADICT, "--witness", given, "is given twice");
     }

@@ -144,11 +144,10 @@ TEST(RevocationTest, ALotIsRevokedWithAllItsDevicesAndClosed) {
 TEST(RevocationTest, ASecondPersonWhoRefusesStopsALotAndAPaiButNotADevice) {
   Office office;
   const Unit unit = office.Issue("t1");
-  Revocation guarded(office.shop.store, office.revocations, *office.press, office.clock,
-                     [](const access::Caller&, const google::protobuf::Message&,
-                        const lot::GuardedEffect&, db::Act&) {
-                       return Refuse(Reason::SECOND_PERSON_REQUIRED, "wait for another operator");
-                     });
+  Revocation guarded(
+      office.shop.store, office.revocations, *office.press, office.clock,
+      [](const access::Caller&, const google::protobuf::Message&, const lot::GuardedEffect&,
+         db::Act&) { return Refuse(Reason::SECOND_PERSON_REQUIRED, "wait for another operator"); });
   v1::RevokeLotRequest lot;
   lot.set_request_id("r1");
   lot.set_name("L1");
