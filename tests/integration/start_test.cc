@@ -59,7 +59,12 @@ class Serving {
     log_ = fdopen(ends[0], "r");
   }
   ~Serving() {
-    kill(child_, SIGKILL);
+    // In order: SoftHSM writes into its token at a login, and a kill in the middle of it costs the
+    // token.
+    kill(child_, SIGTERM);
+    std::array<char, 8192> rest{};
+    while (fgets(rest.data(), rest.size(), log_) != nullptr) {
+    }
     waitpid(child_, nullptr, 0);
     fclose(log_);
   }
