@@ -161,18 +161,11 @@ void Await(const std::function<bool()>& condition, const std::string& what) {
   }
 }
 
-// The user PIN is locked for the program; the security officer sets a new one.
-void SetNewPin(SoftHsm& hsm, const std::string& pin) {
-  const std::string command = absl::StrCat(
-      "SOFTHSM2_CONF='", hsm.conf_path(), "' pkcs11-tool --module ", SoftHsm::ModulePath(),
-      " --token-label ", hsm.label(), " --login --login-type so --so-pin ", hsm.so_pin(),
-      " --init-pin --new-pin ", pin, " >/dev/null 2>&1");
-  ASSERT_EQ(std::system(command.c_str()), 0);
-  hsm.WritePin(pin);
-}
-
 std::vector<Fault> EveryFault(SoftHsm& hsm) {
-  // A wrong PIN shows only where nobody is logged in: after Finalize and Initialize.
+  // Finalize and Initialize log out for certain; a PIN is asked for only then.
+  const std::string out = "C_SignInit always return 0x190\n";
+  const auto wrong_pin = [&hsm](const char* pin) { return [&hsm, pin] { hsm.WritePin(pin); }; };
+  const auto right_pin = [&hsm] { hsm.WritePin(hsm.pin()); };
   const std::string lost = "C_SignInit 1 return 0xB3\n";  // CKR_SESSION_HANDLE_INVALID
   const std::string key = "C_SignInit 1 return 0x60\n";   // CKR_KEY_HANDLE_INVALID
   return {
@@ -188,15 +181,9 @@ std::vector<Fault> EveryFault(SoftHsm& hsm) {
        "device", "CKR_DEVICE_REMOVED"},
       {"the token's store away and back", "", "", "", false, [&hsm] { hsm.TakeStoreAway(); },
        [&hsm] { hsm.GiveStoreBack(); }},
-      {"PIN wrong", "C_SignInit 1 return 0x190", "pin", "CKR_PIN_INCORRECT", false,
-       [&hsm] { hsm.WritePin("000000"); }, [&hsm] { hsm.WritePin(hsm.pin()); }},
-      {"PIN locked",
-       "C_SignInit 1 return 0x101\nC_Login always return 0xA4",
-       "pin_locked",
-       "CKR_PIN_LOCKED",
-       false,
-       {},
-       [&hsm] { SetNewPin(hsm, "654321"); }},
+      {"PIN wrong", out, "pin", "CKR_PIN_INCORRECT", false, wrong_pin("000000"), right_pin},
+      {"PIN locked", out + "C_Login always return 0xA4", "pin_locked", "CKR_PIN_LOCKED", false,
+       wrong_pin("999999"), right_pin},
       {"key missing", key + "C_FindObjects always empty", "key_missing"},
       {"key duplicated", key + "C_FindObjects always twice", "key_unfit"},
       {"key drifted", key + "C_GetAttributeValue always extractable", "key_unfit"},
@@ -264,7 +251,9 @@ TEST(HsmFaults, EveryFaultIsSurvivedUnderLoadWithoutARestart) {
   IssuingLoad load(struck.ChannelAs(kLine), kLot, kLines);
   std::string table = absl::StrFormat("%-34s %-16s %-28s %8s %10s %10s\n", "fault", "class", "CKR",
                                       "refused", "first, ms", "all, ms");
+  const char* const only = std::getenv("ASSAY_CHAOS_ONLY");
   for (const Fault& fault : EveryFault(Office::Shared().hsm())) {
+    if (only != nullptr && fault.name.find(only) == std::string::npos) continue;
     table += StrikeWith(fault, struck, load);
     if (HasFatalFailure()) break;
   }
