@@ -66,7 +66,7 @@ absl::StatusOr<Settings> SettingsOf(const Command& command) {
 std::string Grouped(uint64_t number) {
   std::string digits = absl::StrCat(number);
   for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<size_t>(at), " ");
+    digits.insert(static_cast<size_t>(at), 1, ' ');
   }
   return digits;
 }

@@ -70,8 +70,10 @@ absl::StatusOr<tlog::NoteKey> Sequencer::PublicKey() {
 }
 
 absl::Status Sequencer::MayIssue() const {
-  const SequencerState state = State();
-  if (!state.fork.ok() || state.checked) return state.fork;
+  std::lock_guard lock(mutex_);
+  if (!state_.fork.ok() || state_.checked) return state_.fork;
+  // What keeps it from looking says more than that it has not looked.
+  if (!first_look_.ok()) return first_look_;
   return RefuseFor(Reason::LEDGER_PENDING,
                    "this replica has just started and is still checking the ledger",
                    std::chrono::milliseconds(500));
@@ -82,7 +84,12 @@ void Sequencer::Forget() { tree_.reset(); }
 // Of a replica that does not lead: the leader adds meanwhile, so what looks wrong is looked at
 // again in the next round, and only what is right counts.
 void Sequencer::LookOnce() {
-  if (!State().checked && TakeOver().ok()) Forget();
+  if (State().checked) return;
+  const absl::Status seen = TakeOver();
+  if (seen.ok()) Forget();
+  std::lock_guard lock(mutex_);
+  // Beside a leader at work the ledger may look wrong for a moment.
+  first_look_ = HasReason(seen, Reason::LEDGER_FORKED) ? absl::OkStatus() : seen;
 }
 
 absl::Status Sequencer::RunOnce() {
@@ -99,7 +106,10 @@ absl::Status Sequencer::RunOnce() {
   } else if (status.ok() && state_.leading) {
     state_.fork = absl::OkStatus();
   }
-  if (!status.ok()) ++state_.failures;
+  if (!status.ok()) {
+    ++state_.failures;
+    first_look_ = status;
+  }
   state_.lag = oldest_unsigned_ ? std::max(clock_.Now() - *oldest_unsigned_, absl::ZeroDuration())
                                 : absl::ZeroDuration();
   return status;

@@ -95,6 +95,8 @@ class Sequencer {
 
   mutable std::mutex mutex_;
   SequencerState state_;
+  absl::Status
+      first_look_;  // why the ledger has not been seen whole yet; OK: it is being looked at
   std::optional<tlog::NoteKey> key_;
 };
 

@@ -170,7 +170,8 @@ TEST_F(FaultHealing, NamesASessionLimitThatLeavesNone) {
 TEST_F(FaultHealing, FreesTheCallerOfACallThatHangsAndSignsOnAnotherThread) {
   OpenWithKey();
   ASSERT_TRUE(Sign().ok());
-  hsm::SignerPool pool(token_, {.threads = 1, .stuck_after_ms = 20});
+  // Long enough that on a busy machine no good call counts as hung.
+  hsm::SignerPool pool(token_, {.threads = 1, .stuck_after_ms = 500});
   faults_->Use("C_Sign 1 hang");
   const auto hung = pool.SignAndWait("pai", digest_, Deadline::In(milliseconds(10)));
   EXPECT_TRUE(HasReason(hung.status(), Reason::HSM_TIMEOUT)) << hung.status();
