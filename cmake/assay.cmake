@@ -20,7 +20,7 @@ pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
 
 add_library(assay_warnings INTERFACE)
 target_compile_options(assay_warnings INTERFACE -Wall -Wextra -Wpedantic -Wnon-virtual-dtor
-                       -Woverloaded-virtual -Werror -Wno-deprecated-declarations)
+                       -Woverloaded-virtual $<$<BOOL:${ASSAY_WERROR}>:-Werror> -Wno-deprecated-declarations)
 
 # assay_library(NAME DEPS targets...): every .cc of this folder, one target.
 function(assay_library name)
