@@ -146,14 +146,21 @@ TEST_P(RevocationStoreTest, AnUnknownDeviceLotAndPaiAreRefused) {
   EXPECT_REFUSED(revocations_->FindStanding("nobody").status(), DEVICE_UNKNOWN);
 }
 
-TEST_P(RevocationStoreTest, AConfirmedDeviceIsRevokedAndCannotBeConfirmedAgain) {
+TEST_P(RevocationStoreTest, AConfirmedDeviceIsRevokedAndTheLineHearsOnlyWhatItSaidBefore) {
   const std::string device = IssueIn(lot_, "t1");
   const db::Confirmation confirmation{lot_, "t1", "", "spiffe://assay.test/line/1",
                                       db::DeviceState::kProvisioned};
   ASSERT_TRUE(store_->ConfirmDevices({&confirmation, 1})[0].ok());
   EXPECT_EQ(Revoke(device).revoked, 1u);
   EXPECT_EQ(Row(device).state, static_cast<int>(db::DeviceState::kRevoked));
-  EXPECT_REFUSED(store_->ConfirmDevices({&confirmation, 1})[0].status(), CONFIRM_CONFLICT);
+  // A line that lost its answer asks again; the device stays revoked.
+  const auto again = store_->ConfirmDevices({&confirmation, 1})[0];
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->before);
+  EXPECT_EQ(Row(device).state, static_cast<int>(db::DeviceState::kRevoked));
+  db::Confirmation otherwise = confirmation;
+  otherwise.outcome = db::DeviceState::kScrapped;
+  EXPECT_REFUSED(store_->ConfirmDevices({&otherwise, 1})[0].status(), CONFIRM_CONFLICT);
 }
 
 TEST_P(RevocationStoreTest, ARevokedLotIsClosedAndItsDevicesAreSweptInPiecesAlsoThoseSealedLater) {
