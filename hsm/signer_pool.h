@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
 #include "base/deadline.h"
+#include "hsm/signer.h"
 #include "hsm/token.h"
 
 namespace assay::hsm {
@@ -36,18 +37,16 @@ struct SignerPoolCounters {
 // Order is FIFO. The breaker opens after `breaker_failures` calls in a row that failed for the
 // device's sake (a missing or unfit key is the key's fault); while open, callers get
 // HSM_UNAVAILABLE at once, with the time of the next probe.
-class SignerPool {
+class SignerPool final : public Signer {
  public:
-  using Done = std::function<void(absl::StatusOr<RawSignature>)>;
-
   SignerPool(std::shared_ptr<Token> token, SignerPoolOptions options);
   // Answers what waits with DRAINING; waits for calls under way until they are stuck, and leaves
   // those behind (their threads keep the token alive until they return).
-  ~SignerPool();
+  ~SignerPool() override;
 
   // `done` runs on one of the pool's threads (or the caller's, when refused at once); it must not
   // block or throw.
-  void Sign(std::string label, const Sha256Digest& digest, Deadline deadline, Done done);
+  void Sign(std::string label, const Sha256Digest& digest, Deadline deadline, Done done) override;
   // The same, waiting.
   absl::StatusOr<RawSignature> SignAndWait(std::string label, const Sha256Digest& digest,
                                            Deadline deadline);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "base/testpoint.h"
 #include "db/pg/failure.h"
 
 namespace assay::pg {
@@ -210,7 +211,13 @@ absl::Status Transact(Pool& pool, absl::FunctionRef<absl::Status(Transaction&)> 
     }
     session.warned = false;
     committing = true;
+    ASSAY_TESTPOINT("before commit");
+    ASSAY_TESTPOINT("during commit", [&session] {
+      PQsendQuery(session.raw(), "COMMIT");
+      PQflush(session.raw());
+    });
     work.commit();
+    ASSAY_TESTPOINT("after commit");
     if (session.warned) {
       session.Cut();
       return Refuse(

@@ -34,7 +34,7 @@ std::string_view StepName(Step step) {
 }
 
 Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
-                     std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
+                     std::shared_ptr<hsm::Signer> signers, Random& random, const Clock& clock,
                      Observer& observer, PipelineOptions options)
     : store_(std::move(store)),
       signers_(std::move(signers)),
@@ -42,7 +42,7 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
       clock_(clock),
       observer_(observer),
       options_(std::move(options)),
-      plans_(store_, std::move(token), options_.wrapping_key),
+      plans_(store_, std::move(token), options_.wrapping_key, options_.plan_keep),
       gate_(options_.max_in_flight),
       crypto_(options_.crypto_threads,
               {{1, [this](auto batch) { Finish(*batch.front()); }},
@@ -82,7 +82,7 @@ Pipeline::Impl::~Impl() {
 // --------------------------------------------------------------------------------------------
 
 Pipeline::Pipeline(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
-                   std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
+                   std::shared_ptr<hsm::Signer> signers, Random& random, const Clock& clock,
                    Observer& observer, PipelineOptions options)
     : impl_(std::make_shared<Impl>(std::move(store), std::move(token), std::move(signers), random,
                                    clock, observer, std::move(options))) {}
@@ -111,5 +111,6 @@ void Pipeline::Drain() { impl_->Drain(); }
 void Pipeline::VoidOrphans() { impl_->VoidOrphans(); }
 PipelineCounters Pipeline::Counters() const { return impl_->Counters(); }
 void Pipeline::SetLimits(FairLimits limits) { impl_->SetLimits(limits); }
+bool Pipeline::RunBatch(Queue queue) { return impl_->RunBatch(queue); }
 
 }  // namespace assay::issue

@@ -13,7 +13,7 @@
 #include "base/deadline.h"
 #include "base/random.h"
 #include "db/store.h"
-#include "hsm/signer_pool.h"
+#include "hsm/signer.h"
 #include "hsm/token.h"
 #include "server/access/caller.h"
 #include "server/issue/fair_gate.h"
@@ -40,6 +40,7 @@ struct PipelineOptions {
   std::string image_key = "assay-image";        // label in the token
   Bytes image_certificate;                      // DER, for that key
   std::string wrapping_key = "assay-wrapping";  // label in the token
+  // 0 of both: the pipeline has no threads, and whoever made it calls RunBatch (simulation).
   int crypto_threads = 2;
   int store_threads = 2;     // how many batches may be at the database at once
   int max_batch = 64;        // tickets in one transaction
@@ -48,6 +49,7 @@ struct PipelineOptions {
   int max_active = 256;
   FairLimits limits;
   std::chrono::milliseconds least_deadline{20};  // less time left than this is refused
+  std::chrono::milliseconds plan_keep{3000};     // how long what is known of a lot stays known
 };
 
 struct PipelineCounters {
@@ -63,7 +65,7 @@ class Pipeline {
   using Done = std::function<void(absl::StatusOr<v1::IssueResponse>)>;
 
   Pipeline(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
-           std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
+           std::shared_ptr<hsm::Signer> signers, Random& random, const Clock& clock,
            Observer& observer, PipelineOptions options);
   // Drains, and waits until every call under way is answered.
   ~Pipeline();
@@ -86,6 +88,11 @@ class Pipeline {
   PipelineCounters Counters() const;
   // From now on; what is under way stays.
   void SetLimits(FairLimits limits);
+
+  enum class Queue { kDatabase, kCrypto };
+  // Takes the next batch of a queue, as one of its threads would, on the caller's thread; false
+  // where nothing waits. Several batches may be under way at once.
+  bool RunBatch(Queue queue);
 
  private:
   class Impl;

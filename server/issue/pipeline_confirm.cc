@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "base/testpoint.h"
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/lot/act.h"
@@ -60,6 +61,7 @@ void Pipeline::Impl::ConfirmBatch(std::vector<Errand> batch) {
     live.push_back(confirming);
   }
   if (live.empty()) return;
+  ASSAY_STRETCH("confirm");
   const auto outcomes = store_->ConfirmDevices(confirmations);
   for (size_t i = 0; i < live.size(); ++i) {
     if (outcomes[i].ok()) {

@@ -1,4 +1,5 @@
 #include "base/refusal.h"
+#include "base/testpoint.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
 #include "server/issue/wipe.h"
@@ -18,6 +19,7 @@ constexpr int kMaxSealTries = 5;
 void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
   std::vector<db::Seal> seals;
   for (const Errand& errand : batch) seals.push_back(*errand.work->seal);
+  ASSAY_STRETCH("seal");
   const auto outcomes = store_->SealTickets(seals);
   for (size_t i = 0; i < batch.size(); ++i) {
     const WorkPtr& work = batch[i].work;
@@ -50,6 +52,7 @@ void Pipeline::Impl::GiveUp(const WorkPtr& work, const absl::Status& why) {
 void Pipeline::Impl::VoidBatch(std::vector<Errand> batch) {
   std::vector<db::Void> voids;
   for (const Errand& errand : batch) voids.push_back(*errand.orphan);
+  ASSAY_STRETCH("void");
   const auto outcomes = store_->VoidAttempts(voids);
   for (size_t i = 0; i < batch.size(); ++i) {
     if (!outcomes[i].ok()) {
@@ -72,6 +75,7 @@ void Pipeline::Impl::RetryOrphans() {
 void Pipeline::Impl::StepDone(Work& work, Step step) {
   const auto now = Steady::now();
   observer_.StepEnded(step, now - work.step_started);
+  ASSAY_TESTPOINT(std::string(StepName(step)));
   work.step_started = now;
 }
 
@@ -89,6 +93,7 @@ void Pipeline::Impl::End(const WorkPtr& work, absl::StatusOr<v1::IssueResponse> 
                      Steady::now() - work->started);
   const bool served = answer.ok();
   work->done(std::move(answer));
+  ASSAY_TESTPOINT("answered");
   StopWork();
   Leave(work->caller.line, work->request.lot(), served);
 }

@@ -27,8 +27,8 @@ inline constexpr int kMaxLooks = 8;
 class Pipeline::Impl {
  public:
   Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
-       std::shared_ptr<hsm::SignerPool> signers, Random& random, const Clock& clock,
-       Observer& observer, PipelineOptions options);
+       std::shared_ptr<hsm::Signer> signers, Random& random, const Clock& clock, Observer& observer,
+       PipelineOptions options);
   ~Impl();
 
   void Submit(const access::Caller& caller, v1::IssueRequest request, Deadline deadline, Done done,
@@ -43,6 +43,9 @@ class Pipeline::Impl {
   PipelineCounters Counters() const {
     const std::lock_guard lock(mutex_);
     return {gate_.in_flight(), crypto_.Waiting()};
+  }
+  bool RunBatch(Queue queue) {
+    return queue == Queue::kDatabase ? database_.RunOne() : crypto_.RunOne();
   }
   void SetLimits(FairLimits limits) {
     const std::lock_guard lock(mutex_);
@@ -115,7 +118,7 @@ class Pipeline::Impl {
   void RetryOrphans();
 
   std::shared_ptr<db::Store> store_;
-  std::shared_ptr<hsm::SignerPool> signers_;
+  std::shared_ptr<hsm::Signer> signers_;
   Random& random_;
   const Clock& clock_;
   Observer& observer_;

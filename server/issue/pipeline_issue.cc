@@ -1,4 +1,5 @@
 #include "base/refusal.h"
+#include "base/testpoint.h"
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
@@ -75,6 +76,7 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
     intent.pai = work.pai_name;
     intents.push_back(std::move(intent));
   }
+  ASSAY_STRETCH("intent");
   const auto outcomes = store_->RecordIntents(intents, options_.instance_id);
   for (size_t i = 0; i < batch.size(); ++i) {
     const WorkPtr& work = batch[i].work;
@@ -134,6 +136,7 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
     signers_->Sign(options_.image_key, Sha256(work->images[i].bytes.view()), work->deadline,
                    [this, work, i](absl::StatusOr<hsm::RawSignature> signature) {
                      work->image_signatures[i] = std::move(signature);
+                     ASSAY_TESTPOINT("image signed");
                      if (--work->signatures_due == 0) crypto_.Push(kFinish, work);
                    });
   }

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "base/testpoint.h"
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
@@ -127,6 +128,7 @@ void Pipeline::Impl::TicketBatch(std::vector<Errand> batch) {
     TakeView(works[i], *std::move(views[i]), voids, again);
   }
   if (!voids.empty()) {
+    ASSAY_STRETCH("void");
     store_->VoidAttempts(voids);
     for (const WorkPtr& work : again) database_.Push(kTicket, {work, nullptr, std::nullopt});
   }

@@ -28,6 +28,7 @@ class WorkQueue {
   // The lane of an item; none: one lane for all.
   using LaneOf = std::function<std::string(const Item&)>;
 
+  // Without threads nothing runs but by RunOne.
   WorkQueue(int threads, std::vector<Kind> kinds, LaneOf lane_of = {})
       : kinds_(std::move(kinds)), lane_of_(std::move(lane_of)), waiting_(kinds_.size()) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
@@ -42,6 +43,15 @@ class WorkQueue {
     // Under the lock: once the item is done the queue may be gone, and threads that are not its own
     // push too.
     ready_.notify_one();
+  }
+
+  // Takes one batch on the caller's thread; false where nothing waits.
+  bool RunOne() {
+    std::unique_lock lock(mutex_);
+    const size_t kind = Next();
+    if (kind == kinds_.size()) return false;
+    RunBatch(kind, lock);
+    return true;
   }
 
   void Stop() {
@@ -77,15 +87,20 @@ class WorkQueue {
       ready_.wait(lock, [this] { return stopping_ || Next() < kinds_.size(); });
       const size_t kind = Next();
       if (kind == kinds_.size()) return;
-      std::vector<Item> batch;
-      auto& queue = waiting_[kind];
-      while (!queue.empty() && static_cast<int>(batch.size()) < kinds_[kind].max_batch) {
-        batch.push_back(queue.Pop());
-      }
-      lock.unlock();
-      kinds_[kind].run(std::move(batch));
-      lock.lock();
+      RunBatch(kind, lock);
     }
+  }
+
+  // Not under the lock, but for taking the batch.
+  void RunBatch(size_t kind, std::unique_lock<std::mutex>& lock) {
+    std::vector<Item> batch;
+    auto& queue = waiting_[kind];
+    while (!queue.empty() && static_cast<int>(batch.size()) < kinds_[kind].max_batch) {
+      batch.push_back(queue.Pop());
+    }
+    lock.unlock();
+    kinds_[kind].run(std::move(batch));
+    lock.lock();
   }
 
   std::vector<Kind> kinds_;
