@@ -95,7 +95,8 @@ namespace assay {
   X(CHECKPOINT_STALE, kFailedPrecondition, kNever, "the checkpoint is older than one seen before") \
   X(MODULE_COMPLETED, kAlreadyExists, kNever, "another ticket completed the module")               \
   X(MODULE_UNFIT, kFailedPrecondition, kNever, "the module cannot be completed in this lot")       \
-  X(BUNDLE_INVALID, kDataLoss, kNever, "the bundle is not what was signed")
+  X(BUNDLE_INVALID, kDataLoss, kNever, "the bundle is not what was signed")                        \
+  X(VALUE_TAKEN, kAlreadyExists, kNever, "another unit of the product has the value")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,

@@ -138,6 +138,12 @@ struct Intent {
   // The module this attempt completes, which gives the unit its id; the attempt's own is then never
   // shown. 0: none.
   int64_t module_attempt = 0;
+  // Keyed digests of what no two live units of one product may share: passcode with discriminator,
+  // and the rotating id. Empty: nothing to compare. Units that were scrapped or revoked give theirs
+  // back, as voided attempts do.
+  Bytes setup_code_digest, rotating_id_digest;
+  // A unit of the same serial number gives its values to this one: it is the same unit, made again.
+  bool may_repeat_unit = false;
 };
 
 // A unit that was made in two lots, a module issued in one and completed in another, has two rows
@@ -272,11 +278,17 @@ class Store {
   virtual absl::StatusOr<Pai> FindPai(const std::string& name) = 0;
   virtual absl::StatusOr<std::vector<Pai>> ListPais() = 0;
 
+  // The wrapped key under which a product's unit values are digested; all its lots share it. Keeps
+  // `offered` and returns it where there was none; where that is empty too, returns nothing.
+  virtual absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
+                                           const Bytes& offered) = 0;
+
   // ---- the eight steps
   virtual std::vector<absl::StatusOr<TicketView>> FindTickets(std::span<const TicketKey> keys) = 0;
   // Attempt ids. LOT_NOT_OPEN, QUOTA_EXCEEDED, SERIAL_NUMBER_TAKEN, PUBLIC_KEY_REUSED,
   // TICKET_IN_FLIGHT (another intent for the ticket came first; look again), DAC serial taken
-  // (INTERNAL; draw again).
+  // (INTERNAL; draw again), VALUE_TAKEN of the field "setup_code" or "rotating_id" (draw again what
+  // was drawn).
   virtual std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const Intent> intents,
                                                              const std::string& instance_id) = 0;
   // FAILED when the attempt was voided meanwhile (TICKET_IN_FLIGHT). Sealing the same attempt twice

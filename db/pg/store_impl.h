@@ -1,5 +1,6 @@
 // db::Store over the pool. Split by subject: store_lease.cc, store_act.cc, store_catalog.cc,
-// store_pai.cc, store_ticket.cc, store_seal.cc, store_confirm.cc, store_manifest.cc.
+// store_pai.cc, store_product_key.cc, store_ticket.cc, store_claim.cc, store_seal.cc,
+// store_confirm.cc, store_manifest.cc.
 #pragma once
 
 #include <map>
@@ -44,6 +45,8 @@ class PgStore final : public db::Store {
   absl::StatusOr<db::Pai> FindPai(const std::string& name) override;
   absl::StatusOr<std::vector<db::Pai>> ListPais() override;
 
+  absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
+                                   const Bytes& offered) override;
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(
       std::span<const db::TicketKey> keys) override;
   std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const db::Intent> intents,

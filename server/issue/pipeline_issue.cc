@@ -3,6 +3,7 @@
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
+#include "server/issue/unit_values.h"
 
 namespace assay::issue {
 namespace {
@@ -74,6 +75,7 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
     if (!work.tbs.empty()) intent.tbs_sha256 = Sha256(work.tbs);
     intent.dac_issuer = work.dac_issuer;
     intent.pai = work.pai_name;
+    FillUnitValues(work, options_.production, intent);
     intents.push_back(std::move(intent));
   }
   ASSAY_STRETCH("intent");
@@ -89,6 +91,11 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
                work->looks++ < kMaxLooks) {
       // Another replica was first, or nobody knows: the ticket itself tells.
       database_.Push(kTicket, {work, nullptr, std::nullopt});
+    } else if (MayDrawAgain(*work, outcomes[i].status())) {
+      ++work->draws;
+      crypto_.Push(kBuild, work);
+    } else if (HasReason(outcomes[i].status(), Reason::VALUE_TAKEN)) {
+      Refused(work, ValueTaken(outcomes[i].status()));
     } else {
       Refused(work, outcomes[i].status());
     }

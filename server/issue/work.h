@@ -43,6 +43,7 @@ struct Work : std::enable_shared_from_this<Work> {
   std::shared_ptr<const lot::LotPlan> plan;
   Sha256Digest digest{};  // keyed, of the request
   int looks = 0;          // how often step 2 was taken again
+  int draws = 0;          // how often step 3 was, as a drawn value was another unit's
   bool owner = false;     // of its ticket in this process
 
   // Step 3: what this unit alone has.

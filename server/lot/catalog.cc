@@ -313,9 +313,11 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   lot.count = *count;
   lot.retention = *retention;
   lot.opened_at = clock_.Now();
-  auto wrapped = LotKeys(token_, options_.wrapping_key).MakeWrapped(lot.name, random_);
+  LotKeys keys(token_, options_.wrapping_key);
+  auto wrapped = keys.MakeWrapped(lot.name, random_);
   if (!wrapped.ok()) return wrapped.status();
   lot.wrapped_key = *std::move(wrapped);
+  ASSAY_RETURN_IF_ERROR(keys.KeepProductKey(*store_, lot.vendor_id, lot.product_id, random_));
   const auto opened = store_->OpenLot(*act, lot);
   if (!opened.ok()) return opened.status();
   return ToProto(*opened);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/refusal.h"
 
 namespace assay::lot {
@@ -33,6 +34,10 @@ std::string WrapPurpose(std::string_view lot_name) {
 }
 
 }  // namespace
+
+std::string ProductKeyName(uint16_t vendor_id, uint16_t product_id) {
+  return absl::StrFormat("product %04X/%04X", vendor_id, product_id);
+}
 
 std::string CodesPurpose(std::string_view device_id) {
   return "assay codes|" + std::string(device_id);
@@ -96,6 +101,15 @@ absl::StatusOr<Bytes> LotKeys::MakeWrapped(std::string_view lot_name, Random& ra
   return token_->Encrypt(wrapping_key_, key.view(), AsBytes(WrapPurpose(lot_name)));
 }
 
+absl::Status LotKeys::KeepProductKey(db::Store& store, uint16_t vendor_id, uint16_t product_id,
+                                     Random& random) {
+  const auto kept = store.ProductKey(vendor_id, product_id, {});
+  if (!kept.ok() || !kept->empty()) return kept.status();
+  const auto wrapped = MakeWrapped(ProductKeyName(vendor_id, product_id), random);
+  if (!wrapped.ok()) return wrapped.status();
+  return store.ProductKey(vendor_id, product_id, *wrapped).status();
+}
+
 struct LotKeys::Asked {
   using Answer = absl::StatusOr<std::shared_ptr<const SecretBytes>>;
   std::mutex mutex;
@@ -106,10 +120,10 @@ struct LotKeys::Asked {
 
 // The token may hang for ever, and nobody can call a hung call back: it gets a thread that can be
 // left behind.
-std::shared_ptr<LotKeys::Asked> LotKeys::Ask(const db::Lot& lot) {
+std::shared_ptr<LotKeys::Asked> LotKeys::Ask(const std::string& name, const Bytes& wrapped) {
   auto asked = std::make_shared<Asked>();
-  std::thread([asked, token = token_, wrapping_key = wrapping_key_, wrapped = lot.wrapped_key,
-               purpose = WrapPurpose(lot.name)]() mutable {
+  std::thread([asked, token = token_, wrapping_key = wrapping_key_, wrapped,
+               purpose = WrapPurpose(name)]() mutable {
     Asked::Answer answer = Refuse(Reason::INTERNAL, "the lot's key has a wrong size");
     if (auto key = token->Decrypt(wrapping_key, wrapped, AsBytes(purpose)); !key.ok()) {
       answer = key.status();
@@ -124,13 +138,14 @@ std::shared_ptr<LotKeys::Asked> LotKeys::Ask(const db::Lot& lot) {
   return asked;
 }
 
-absl::StatusOr<std::shared_ptr<const SecretBytes>> LotKeys::Unwrap(const db::Lot& lot) {
+absl::StatusOr<std::shared_ptr<const SecretBytes>> LotKeys::Unwrap(const std::string& name,
+                                                                   const Bytes& wrapped) {
   std::shared_ptr<Asked> asked;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto found = keys_.find(lot.name); found != keys_.end()) return found->second;
-    auto& entry = asked_[lot.name];
-    if (entry == nullptr) entry = Ask(lot);
+    if (const auto found = keys_.find(name); found != keys_.end()) return found->second;
+    auto& entry = asked_[name];
+    if (entry == nullptr) entry = Ask(name, wrapped);
     asked = entry;
   }
   {
@@ -142,11 +157,11 @@ absl::StatusOr<std::shared_ptr<const SecretBytes>> LotKeys::Unwrap(const db::Lot
     }
   }
   const std::lock_guard lock(mutex_);
-  if (const auto at = asked_.find(lot.name); at != asked_.end() && at->second == asked) {
+  if (const auto at = asked_.find(name); at != asked_.end() && at->second == asked) {
     asked_.erase(at);
   }
   if (!asked->answer->ok()) return asked->answer->status();
-  return keys_.emplace(lot.name, **asked->answer).first->second;
+  return keys_.emplace(name, **asked->answer).first->second;
 }
 
 absl::StatusOr<v1::OnboardingCodes> OpenCodes(const SecretBytes& lot_key,

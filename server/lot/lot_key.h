@@ -28,6 +28,9 @@ absl::StatusOr<SecretBytes> OpenUnder(const SecretBytes& key, ByteView sealed,
 // Keyed digest: what is compared must not help to guess a passcode.
 Sha256Digest KeyedDigest(const SecretBytes& key, ByteView message);
 
+// The name under which the key of a product's unit values is wrapped; no lot has such a name.
+std::string ProductKeyName(uint16_t vendor_id, uint16_t product_id);
+
 std::string CodesPurpose(std::string_view device_id);
 std::string IdentityPurpose(std::string_view device_id);
 
@@ -42,12 +45,20 @@ class LotKeys {
 
   // A new key for a lot, wrapped.
   absl::StatusOr<Bytes> MakeWrapped(std::string_view lot_name, Random& random);
-  absl::StatusOr<std::shared_ptr<const SecretBytes>> Unwrap(const db::Lot& lot);
+  // All lots of a product digest its units' values under one key: the store keeps one from here on,
+  // if it did not before.
+  absl::Status KeepProductKey(db::Store& store, uint16_t vendor_id, uint16_t product_id,
+                              Random& random);
+  absl::StatusOr<std::shared_ptr<const SecretBytes>> Unwrap(const db::Lot& lot) {
+    return Unwrap(lot.name, lot.wrapped_key);
+  }
+  absl::StatusOr<std::shared_ptr<const SecretBytes>> Unwrap(const std::string& name,
+                                                            const Bytes& wrapped);
 
  private:
   // One question to the token, answered on a thread of its own.
   struct Asked;
-  std::shared_ptr<Asked> Ask(const db::Lot& lot);
+  std::shared_ptr<Asked> Ask(const std::string& name, const Bytes& wrapped);
 
   std::shared_ptr<hsm::Token> token_;
   std::string wrapping_key_;

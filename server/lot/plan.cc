@@ -156,6 +156,14 @@ absl::StatusOr<std::shared_ptr<const LotPlan>> PlanBook::Make(const std::string&
   auto key = keys_.Unwrap(plan->lot);
   if (!key.ok()) return key.status();
   plan->key = *std::move(key);
+  const uint16_t vendor_id = plan->lot.vendor_id, product_id = plan->lot.product_id;
+  const auto wrapped = store_->ProductKey(vendor_id, product_id, {});
+  if (!wrapped.ok()) return wrapped.status();
+  if (!wrapped->empty()) {
+    auto product_key = keys_.Unwrap(ProductKeyName(vendor_id, product_id), *wrapped);
+    if (!product_key.ok()) return product_key.status();
+    plan->product_key = *std::move(product_key);
+  }
 
   const v1::Attestation attestation = plan->spec.dac().attestation();
   if (attestation == v1::ATTESTATION_SERVER_KEY || attestation == v1::ATTESTATION_CSR) {

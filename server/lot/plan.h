@@ -51,6 +51,9 @@ struct LotPlan {
   image::ImageOptions image_options;
   matter::SetupPayload payload;
   std::shared_ptr<const SecretBytes> key;  // null in a plan for confirming
+  // Digests what no two units of the product may share; null where no lot was opened since Assay
+  // knows such keys, and in a plan for confirming.
+  std::shared_ptr<const SecretBytes> product_key;
   // Why nothing new can be issued now (PAI_NOT_ACTIVE, ...). What is sealed can still be fetched
   // and confirmed.
   absl::Status may_issue;

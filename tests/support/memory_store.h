@@ -61,6 +61,8 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
   absl::StatusOr<db::Pai> FindPai(const std::string& name) override;
   absl::StatusOr<std::vector<db::Pai>> ListPais() override;
 
+  absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
+                                   const Bytes& offered) override;
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(
       std::span<const db::TicketKey> keys) override;
   std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const db::Intent> intents,
@@ -114,6 +116,9 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
   absl::Status SealOne(const db::Seal& seal);
   absl::StatusOr<db::ConfirmResult> ConfirmOne(const db::Confirmation& confirmation);
   bool VoidOne(Attempt& attempt);
+  // VALUE_TAKEN; takes the values from units that need them no more.
+  absl::Status CheckUnitValues(const db::Intent& asking);
+  void DropUnitValues(Attempt& attempt);
   // Places of the lot that live leases keep, but for `line`.
   uint64_t KeptPlaces(const std::string& lot, const std::string& line) const;
   // The lease that gives `line` its next place; null where it is none.
@@ -131,6 +136,8 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
   std::map<std::pair<int64_t, std::string>, int64_t> live_tickets_;
   std::map<std::pair<int64_t, std::string>, int64_t> live_serial_numbers_;
   std::set<Sha256Digest> live_keys_;
+  std::map<std::pair<uint16_t, uint16_t>, Bytes> product_keys_;
+  std::map<Bytes, int64_t> live_values_;           // digest to attempt
   std::set<std::pair<Bytes, Bytes>> dac_serials_;  // issuer and serial
   std::set<std::string> device_ids_;
   std::map<int64_t, int64_t> attempt_of_row_;

@@ -105,6 +105,7 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   if (keyed && live_keys_.contains(intent.public_key_sha256)) {
     return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
   }
+  ASSAY_RETURN_IF_ERROR(CheckUnitValues(intent));
   if ((!intent.dac_serial.empty() &&
        dac_serials_.contains({intent.dac_issuer, intent.dac_serial})) ||
       device_ids_.contains(intent.device_id)) {
@@ -118,6 +119,8 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   if (keyed) live_keys_.insert(intent.public_key_sha256);
   if (!intent.dac_serial.empty()) dac_serials_.emplace(intent.dac_issuer, intent.dac_serial);
   device_ids_.insert(intent.device_id);
+  if (!intent.setup_code_digest.empty()) live_values_[intent.setup_code_digest] = id;
+  if (!intent.rotating_id_digest.empty()) live_values_[intent.rotating_id_digest] = id;
   ++lot->claimed;
   if (lease != nullptr) {
     attempts_[id].lease = lease->id;
@@ -209,6 +212,7 @@ bool MemoryStore::VoidOne(Attempt& attempt) {
   live_tickets_.erase({intent.lot_id, intent.ticket});
   live_serial_numbers_.erase({intent.lot_id, intent.serial_number});
   live_keys_.erase(intent.public_key_sha256);
+  DropUnitValues(attempt);
   if (intent.tbs_sha256 == Sha256Digest{}) {
     dac_serials_.erase({intent.dac_issuer, intent.dac_serial});
   }

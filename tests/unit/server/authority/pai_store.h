@@ -70,6 +70,7 @@ class PaiStore final : public db::Store {
                                                 const std::string&, int) override {
     return Foreign();
   }
+  absl::StatusOr<Bytes> ProductKey(uint16_t, uint16_t, const Bytes&) override { return Foreign(); }
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(std::span<const db::TicketKey>) override {
     return {};
   }
