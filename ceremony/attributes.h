@@ -29,7 +29,8 @@ using WrittenPolicy = std::map<std::string, bool, std::less<>>;
 WrittenPolicy HousePolicy(hsm::KeyPurpose purpose);
 
 // HSM_KEY_UNFIT naming the first attribute that differs from `policy` or from the house's own rules
-// (hsm::CheckKeyPolicy, made in the token). An attribute the token does not tell is no difference.
+// (hsm::CheckKeyPolicy, made in the token). What the token does not tell is judged
+// as hsm/policy.h says.
 absl::Status CheckAgainst(const WrittenPolicy& policy, const hsm::KeyDescription& key);
 
 }  // namespace assay::ceremony

@@ -28,11 +28,25 @@ absl::Status CheckKey(const Plan& plan, const KeyPlan& key, const hsm::KeyDescri
   return CheckAgainst(plan.PolicyFor(key.use), told);
 }
 
+absl::Status CheckAbility(const KeyPlan& key, const hsm::TokenDescription& token) {
+  const bool signs = PurposeOf(key.use) == hsm::KeyPurpose::kSigning;
+  const std::string& lacks = signs ? token.signing_lacks : token.wrapping_lacks;
+  if (lacks.empty()) return absl::OkStatus();
+  return RefuseField(
+      Reason::HSM_KEY_UNFIT, absl::StrCat("keys.", key.label), "",
+      absl::StrCat("the token does not offer ", lacks, ", which a ", std::string(UseName(key.use)),
+                   " key needs: leave it out of this file, and make it by a ceremony of its own in "
+                   "a token that does, which hsm.failover then names"));
+}
+
 absl::StatusOr<KeyView> LookAtKey(const Plan& plan, const KeyPlan& key, const Labels& begun,
-                                  hsm::Token& token) {
+                                  const hsm::TokenDescription& described, hsm::Token& token) {
   KeyView view{.plan = key, .state = KeyView::State::kToBeMade, .key = std::nullopt};
   auto told = token.FindKey(key.label);
-  if (HasReason(told.status(), Reason::HSM_KEY_MISSING)) return view;
+  if (HasReason(told.status(), Reason::HSM_KEY_MISSING)) {
+    ASSAY_RETURN_IF_ERROR(CheckAbility(key, described));
+    return view;
+  }
   if (!told.ok()) return Within(absl::StrCat("keys.", key.label), told.status());
   if (const auto fit = CheckKey(plan, key, *told); !fit.ok()) {
     return Within(absl::StrCat("keys.", key.label), fit);
@@ -92,7 +106,7 @@ absl::StatusOr<Outcome> Look(const Plan& plan, hsm::Token& token, const Labels& 
   if (!transcript.ok()) return transcript.status();
   if (*transcript) return CheckDone(plan, **transcript, token, std::move(outcome));
   for (const KeyPlan& key : plan.keys) {
-    auto view = LookAtKey(plan, key, begun, token);
+    auto view = LookAtKey(plan, key, begun, outcome.token, token);
     if (!view.ok()) return view.status();
     outcome.keys.push_back(*std::move(view));
   }

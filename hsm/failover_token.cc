@@ -25,7 +25,7 @@ bool IsMembersFault(const absl::Status& status) {
 }  // namespace
 
 FailoverToken::FailoverToken(std::vector<std::shared_ptr<Token>> members, FailoverOptions options)
-    : options_(options) {
+    : ForwardingToken(members.front()), options_(options) {
   for (auto& token : members) members_.push_back({.token = std::move(token)});
 }
 
@@ -133,15 +133,6 @@ absl::Status FailoverToken::Compare(size_t index, std::string_view label) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TokenDescription> FailoverToken::Describe() {
-  return members_.front().token->Describe();
-}
-
-absl::StatusOr<KeyDescription> FailoverToken::GenerateKey(std::string_view label,
-                                                          KeyPurpose purpose) {
-  return members_.front().token->GenerateKey(label, purpose);
-}
-
 absl::StatusOr<KeyDescription> FailoverToken::FindKey(std::string_view label) {
   absl::StatusOr<KeyDescription> key = absl::UnknownError("");
   ASSAY_RETURN_IF_ERROR(Serve(label, [&](Token& token) {
@@ -151,22 +142,13 @@ absl::StatusOr<KeyDescription> FailoverToken::FindKey(std::string_view label) {
   return key;
 }
 
-absl::StatusOr<std::vector<KeyDescription>> FailoverToken::ListKeys() {
-  return members_.front().token->ListKeys();
-}
-
 absl::Status FailoverToken::DestroyKey(std::string_view label) {
   {
     std::lock_guard lock(mutex_);
     if (const auto known = known_.find(label); known != known_.end()) known_.erase(known);
     for (Member& member : members_) member.compared.clear();
   }
-  return members_.front().token->DestroyKey(label);
-}
-
-absl::StatusOr<KeyDescription> FailoverToken::ImportSigningKey(std::string_view label,
-                                                               const SecretBytes& scalar) {
-  return members_.front().token->ImportSigningKey(label, scalar);
+  return ForwardingToken::DestroyKey(label);
 }
 
 absl::StatusOr<RawSignature> FailoverToken::Sign(std::string_view label,

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "hsm/forwarding_token.h"
 #include "hsm/token.h"
 
 namespace assay::hsm {
@@ -29,7 +30,7 @@ struct FailoverOptions {
 //
 // Signing, wrapping, randomness and health go to the first member that is well, in the order given.
 // Describe, ListKeys, GenerateKey, ImportSigningKey and DestroyKey speak of the first member only.
-class FailoverToken final : public Token {
+class FailoverToken final : public ForwardingToken {
  public:
   // At least one member.
   explicit FailoverToken(std::vector<std::shared_ptr<Token>> members, FailoverOptions options = {});
@@ -40,13 +41,8 @@ class FailoverToken final : public Token {
   // Which member served last; 0 is the first. For a metric.
   size_t serving() const;
 
-  absl::StatusOr<TokenDescription> Describe() override;
-  absl::StatusOr<KeyDescription> GenerateKey(std::string_view label, KeyPurpose purpose) override;
   absl::StatusOr<KeyDescription> FindKey(std::string_view label) override;
-  absl::StatusOr<std::vector<KeyDescription>> ListKeys() override;
   absl::Status DestroyKey(std::string_view label) override;
-  absl::StatusOr<KeyDescription> ImportSigningKey(std::string_view label,
-                                                  const SecretBytes& scalar) override;
   absl::StatusOr<RawSignature> Sign(std::string_view label, const Sha256Digest& digest) override;
   absl::StatusOr<Bytes> Encrypt(std::string_view label, ByteView plaintext,
                                 ByteView associated) override;

@@ -1,5 +1,7 @@
 #include "hsm/policy.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "hsm/p256.h"
@@ -16,6 +18,7 @@ struct Check {
 constexpr Check kEveryKey[] = {
     {"CKA_LABEL", "must not be empty",
      [](const KeyDescription& key) { return !key.label.empty(); }},
+    {"CKA_PRIVATE", "must be true", [](const KeyDescription& key) { return key.hidden; }},
     {"CKA_SENSITIVE", "must be true", [](const KeyDescription& key) { return key.sensitive; }},
     {"CKA_EXTRACTABLE", "must be false",
      [](const KeyDescription& key) { return !key.extractable; }},
@@ -27,6 +30,8 @@ constexpr Check kEveryKey[] = {
 };
 constexpr Check kMadeInside[] = {
     {"CKA_LOCAL", "must be true", [](const KeyDescription& key) { return key.local; }},
+    {"CKA_ALWAYS_SENSITIVE", "must be true",
+     [](const KeyDescription& key) { return key.always_sensitive; }},
     {"CKA_NEVER_EXTRACTABLE", "must be true",
      [](const KeyDescription& key) { return key.never_extractable; }},
 };
@@ -34,6 +39,8 @@ constexpr Check kSigningKey[] = {
     {"CKA_EC_POINT", "must be a point on P-256",
      [](const KeyDescription& key) { return key.public_point && IsOnP256(*key.public_point); }},
     {"CKA_SIGN", "must be true", [](const KeyDescription& key) { return key.sign; }},
+    {"CKA_SIGN_RECOVER", "must be false",
+     [](const KeyDescription& key) { return !key.sign_recover; }},
     {"CKA_DECRYPT", "must be false", [](const KeyDescription& key) { return !key.decrypt; }},
     {"CKA_ENCRYPT", "must be false", [](const KeyDescription& key) { return !key.encrypt; }},
 };
@@ -41,6 +48,7 @@ constexpr Check kWrappingKey[] = {
     {"CKA_ENCRYPT", "must be true", [](const KeyDescription& key) { return key.encrypt; }},
     {"CKA_DECRYPT", "must be true", [](const KeyDescription& key) { return key.decrypt; }},
     {"CKA_SIGN", "must be false", [](const KeyDescription& key) { return !key.sign; }},
+    {"CKA_VERIFY", "must be false", [](const KeyDescription& key) { return !key.verify; }},
 };
 
 std::span<const Check> ChecksFor(KeyPurpose purpose) {
@@ -51,8 +59,10 @@ std::span<const Check> ChecksFor(KeyPurpose purpose) {
 absl::Status Apply(std::span<const Check> checks, const KeyDescription& key) {
   for (const Check& check : checks) {
     if (check.holds(key)) continue;
+    const bool told = std::ranges::find(key.untold, check.attribute) == key.untold.end();
     return RefuseField(Reason::HSM_KEY_UNFIT, check.attribute, "",
-                       absl::StrCat(check.rule, " for key '", key.label, "'"));
+                       absl::StrCat(check.rule, " for key '", key.label, "'",
+                                    told ? "" : "; the token does not tell it"));
   }
   return absl::OkStatus();
 }
@@ -94,11 +104,15 @@ std::string_view DriftedAttribute(const KeyDescription& first, const KeyDescript
     bool same;
   } checks[] = {
       {"CKA_ID", now.id == first.id},
+      {"CKA_PRIVATE", now.hidden == first.hidden},
       {"CKA_SENSITIVE", now.sensitive == first.sensitive},
+      {"CKA_ALWAYS_SENSITIVE", now.always_sensitive == first.always_sensitive},
       {"CKA_EXTRACTABLE", now.extractable == first.extractable},
       {"CKA_NEVER_EXTRACTABLE", now.never_extractable == first.never_extractable},
       {"CKA_LOCAL", now.local == first.local},
       {"CKA_SIGN", now.sign == first.sign},
+      {"CKA_SIGN_RECOVER", now.sign_recover == first.sign_recover},
+      {"CKA_VERIFY", now.verify == first.verify},
       {"CKA_DECRYPT", now.decrypt == first.decrypt},
       {"CKA_UNWRAP", now.unwrap == first.unwrap},
       {"CKA_DERIVE", now.derive == first.derive},

@@ -20,12 +20,15 @@ struct PolicyRule {
 
 // OK, or HSM_KEY_UNFIT whose field is the attribute that drifted and whose rule says what it must
 // be:
-//   all keys:   CKA_SENSITIVE true, CKA_EXTRACTABLE false, CKA_DERIVE and CKA_UNWRAP and CKA_WRAP
-//   false,
-//               CKA_MODIFIABLE false where the token tells it, CKA_LABEL not empty;
-//   made in the token: CKA_LOCAL and CKA_NEVER_EXTRACTABLE true;
-//   signing:    P-256 with its public point, CKA_SIGN true, CKA_DECRYPT and CKA_ENCRYPT false;
-//   wrapping:   AES-256, CKA_ENCRYPT and CKA_DECRYPT true, CKA_SIGN false.
+//   all keys:   CKA_LABEL not empty, CKA_PRIVATE and CKA_SENSITIVE true, CKA_EXTRACTABLE,
+//               CKA_DERIVE, CKA_UNWRAP and CKA_WRAP false;
+//   made in the token: CKA_LOCAL, CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE true;
+//   signing:    P-256 with its public point, CKA_SIGN true, CKA_SIGN_RECOVER, CKA_DECRYPT and
+//               CKA_ENCRYPT false;
+//   wrapping:   AES-256, CKA_ENCRYPT and CKA_DECRYPT true, CKA_SIGN and CKA_VERIFY false;
+//   where the token tells it: CKA_MODIFIABLE false.
+// What a token does not tell of where a key lives and came from is taken for the worst, and
+// refused; a use it does not tell of is taken for off (KeyDescription::untold).
 absl::Status CheckKeyPolicy(const KeyDescription& key, KeyOrigin origin = KeyOrigin::kMadeInToken);
 
 // OK, or HSM_KEY_UNFIT when `key` does not serve `purpose`.

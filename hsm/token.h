@@ -30,17 +30,30 @@ struct KeyDescription {
   Bytes id{};  // CKA_ID
   KeyPurpose purpose = KeyPurpose::kSigning;
   std::optional<PublicPoint> public_point{};  // signing keys
+  bool hidden = false;                        // CKA_PRIVATE: seen only by who has logged in
   bool sensitive = false;
+  bool always_sensitive = false;
   bool extractable = true;
   bool never_extractable = false;
   bool local = false;  // generated inside this token
   bool sign = false;
+  bool sign_recover = false;
+  bool verify = false;  // of wrapping keys; private keys have no such attribute
   bool decrypt = false;
   bool unwrap = false;
   bool derive = false;
   bool encrypt = false;
   bool wrap = false;
   std::optional<bool> modifiable{};  // nothing where the token does not tell
+  // Attributes the token did not tell, by their Cryptoki names. Where a key lives and came from
+  // then reads as the worst above, and a use as off.
+  std::vector<std::string> untold{};
+};
+
+struct ImportedKey : KeyDescription {
+  // Came in wrapped (C_UnwrapKey); otherwise the token takes keys only in the clear, as the module
+  // was handed it (C_CreateObject).
+  bool wrapped = false;
 };
 
 struct TokenDescription {
@@ -51,6 +64,10 @@ struct TokenDescription {
   std::string firmware{};
   std::string hardware{};
   std::string module{};
+  // The first mechanism ("CKM_AES_GCM") that keys of this purpose need and the token does not list;
+  // empty where it lists them all.
+  std::string signing_lacks{};
+  std::string wrapping_lacks{};
 };
 
 // Thread-safe. Calls may take as long as the device takes: whoever has a deadline goes through
@@ -73,9 +90,9 @@ class Token {
   // For sandboxes and ceremonies that failed half way; cannot be undone.
   virtual absl::Status DestroyKey(std::string_view label) = 0;
   // Sandbox only: brings a P-256 private scalar (32 bytes) in as a sensitive, non-extractable
-  // signing key.
-  virtual absl::StatusOr<KeyDescription> ImportSigningKey(std::string_view label,
-                                                          const SecretBytes& scalar) = 0;
+  // signing key; wrapped where the token can unwrap. HSM_KEY_UNFIT where it takes no keys in.
+  virtual absl::StatusOr<ImportedKey> ImportSigningKey(std::string_view label,
+                                                       const SecretBytes& scalar) = 0;
 
   // ECDSA over a 32-byte digest.
   virtual absl::StatusOr<RawSignature> Sign(std::string_view label, const Sha256Digest& digest) = 0;

@@ -8,10 +8,10 @@
 namespace assay::hsm {
 
 VettedToken::VettedToken(std::shared_ptr<Token> inner, KeyOrigin origin)
-    : inner_(std::move(inner)), origin_(origin) {}
+    : ForwardingToken(std::move(inner)), origin_(origin) {}
 
 absl::Status VettedToken::Judge(const std::string& label, const std::optional<PublicPoint>& point) {
-  const auto key = inner_->FindKey(label);
+  const auto key = inner().FindKey(label);
   absl::Status verdict = key.status();
   if (verdict.ok()) verdict = CheckKeyPolicy(*key, origin_);
   if (verdict.ok() && point && key->public_point != point) {
@@ -63,54 +63,37 @@ std::vector<VettedToken::Unfit> VettedToken::UnfitKeys() const {
   return unfit;
 }
 
-absl::StatusOr<TokenDescription> VettedToken::Describe() { return inner_->Describe(); }
-
 absl::StatusOr<KeyDescription> VettedToken::GenerateKey(std::string_view label,
                                                         KeyPurpose purpose) {
   Forget(label);
-  return inner_->GenerateKey(label, purpose);
+  return ForwardingToken::GenerateKey(label, purpose);
 }
-
-absl::StatusOr<KeyDescription> VettedToken::FindKey(std::string_view label) {
-  return inner_->FindKey(label);
-}
-
-absl::StatusOr<std::vector<KeyDescription>> VettedToken::ListKeys() { return inner_->ListKeys(); }
 
 absl::Status VettedToken::DestroyKey(std::string_view label) {
   Forget(label);
-  return inner_->DestroyKey(label);
+  return ForwardingToken::DestroyKey(label);
 }
 
-absl::StatusOr<KeyDescription> VettedToken::ImportSigningKey(std::string_view label,
-                                                             const SecretBytes& scalar) {
+absl::StatusOr<ImportedKey> VettedToken::ImportSigningKey(std::string_view label,
+                                                          const SecretBytes& scalar) {
   Forget(label);
-  return inner_->ImportSigningKey(label, scalar);
+  return ForwardingToken::ImportSigningKey(label, scalar);
 }
 
 absl::StatusOr<RawSignature> VettedToken::Sign(std::string_view label, const Sha256Digest& digest) {
   ASSAY_RETURN_IF_ERROR(CheckFit(label));
-  return inner_->Sign(label, digest);
+  return ForwardingToken::Sign(label, digest);
 }
 
 absl::StatusOr<Bytes> VettedToken::Encrypt(std::string_view label, ByteView plaintext,
                                            ByteView associated) {
   ASSAY_RETURN_IF_ERROR(CheckFit(label));
-  return inner_->Encrypt(label, plaintext, associated);
+  return ForwardingToken::Encrypt(label, plaintext, associated);
 }
-
-// What was wrapped before a key drifted must still be opened: its bytes are here already, and
-// refusing would only lose them.
-absl::StatusOr<SecretBytes> VettedToken::Decrypt(std::string_view label, ByteView ciphertext,
-                                                 ByteView associated) {
-  return inner_->Decrypt(label, ciphertext, associated);
-}
-
-absl::Status VettedToken::FillRandom(std::span<uint8_t> out) { return inner_->FillRandom(out); }
 
 absl::Status VettedToken::CheckHealth(std::string_view label) {
   ASSAY_RETURN_IF_ERROR(CheckFit(label));
-  return inner_->CheckHealth(label);
+  return ForwardingToken::CheckHealth(label);
 }
 
 }  // namespace assay::hsm

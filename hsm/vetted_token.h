@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hsm/forwarding_token.h"
 #include "hsm/policy.h"
 #include "hsm/token.h"
 
@@ -18,7 +19,7 @@ namespace assay::hsm {
 // (extractable, say, or there twice) is refused with HSM_KEY_UNFIT, naming the attribute, until it
 // fits again; other keys go on. A fault of the token decides nothing: the last verdict stays, and
 // without one the fault is the answer. Thread-safe; all but using a key goes straight to `inner`.
-class VettedToken final : public Token {
+class VettedToken final : public ForwardingToken {
  public:
   // `origin` is the mode's: production knows only keys made in the token.
   VettedToken(std::shared_ptr<Token> inner, KeyOrigin origin);
@@ -38,19 +39,15 @@ class VettedToken final : public Token {
   // As of the last look.
   std::vector<Unfit> UnfitKeys() const;
 
-  absl::StatusOr<TokenDescription> Describe() override;
   absl::StatusOr<KeyDescription> GenerateKey(std::string_view label, KeyPurpose purpose) override;
-  absl::StatusOr<KeyDescription> FindKey(std::string_view label) override;
-  absl::StatusOr<std::vector<KeyDescription>> ListKeys() override;
   absl::Status DestroyKey(std::string_view label) override;
-  absl::StatusOr<KeyDescription> ImportSigningKey(std::string_view label,
-                                                  const SecretBytes& scalar) override;
+  absl::StatusOr<ImportedKey> ImportSigningKey(std::string_view label,
+                                               const SecretBytes& scalar) override;
   absl::StatusOr<RawSignature> Sign(std::string_view label, const Sha256Digest& digest) override;
   absl::StatusOr<Bytes> Encrypt(std::string_view label, ByteView plaintext,
                                 ByteView associated) override;
-  absl::StatusOr<SecretBytes> Decrypt(std::string_view label, ByteView ciphertext,
-                                      ByteView associated) override;
-  absl::Status FillRandom(std::span<uint8_t> out) override;
+  // Decrypt goes straight on: what was wrapped before a key drifted must still be opened. Its bytes
+  // are here already, and refusing would only lose them.
   absl::Status CheckHealth(std::string_view label) override;
 
  private:
@@ -58,7 +55,6 @@ class VettedToken final : public Token {
   absl::Status CheckFit(std::string_view label);
   void Forget(std::string_view label);
 
-  const std::shared_ptr<Token> inner_;
   const KeyOrigin origin_;
   mutable std::mutex mutex_;  // never held during a call into the token
   std::map<std::string, absl::Status, std::less<>> verdicts_;  // OK or HSM_KEY_UNFIT

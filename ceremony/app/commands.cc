@@ -180,17 +180,33 @@ absl::StatusOr<TokenPlan> SandboxToken(const std::string& path) {
   return plan;
 }
 
-absl::StatusOr<hsm::KeyDescription> BringIn(hsm::Token& token, const std::string& label,
-                                            const FileKey& file) {
+// Nothing of `wrapped` where the key was in the token already.
+struct BroughtIn {
+  hsm::KeyDescription key;
+  std::optional<bool> wrapped{};
+};
+
+absl::StatusOr<BroughtIn> BringIn(hsm::Token& token, const std::string& label,
+                                  const FileKey& file) {
   auto there = token.FindKey(label);
   if (HasReason(there.status(), Reason::HSM_KEY_MISSING)) {
-    return token.ImportSigningKey(label, file.scalar);
+    auto key = token.ImportSigningKey(label, file.scalar);
+    if (!key.ok()) return key.status();
+    return BroughtIn{*key, key->wrapped};
   }
   if (!there.ok()) return there.status();
-  if (there->public_point && std::ranges::equal(*there->public_point, file.public_key))
-    return there;
+  if (there->public_point && std::ranges::equal(*there->public_point, file.public_key)) {
+    return BroughtIn{*std::move(there)};
+  }
   return RefuseField(Reason::HSM_KEY_UNFIT, "--label", label,
                      "another key of the token bears this label");
+}
+
+const char* WayIn(std::optional<bool> wrapped) {
+  if (!wrapped) return "it was there before, the same key";
+  return *wrapped
+             ? "it came in wrapped (C_UnwrapKey)"
+             : "it came in unwrapped (C_CreateObject): this token does not unwrap private keys";
 }
 
 }  // namespace
@@ -293,13 +309,16 @@ int ImportCommand(const ImportArguments& arguments) {
   }
   const auto token = Open(*plan);
   if (!token.ok()) return Fail(token.status());
-  const auto key = BringIn(**token, arguments.label, *file);
-  if (!key.ok()) return Fail(key.status());
-  const std::string fingerprint = ToHex(Sha256(*key->public_point));
+  const auto brought = BringIn(**token, arguments.label, *file);
+  if (!brought.ok()) return Fail(brought.status());
+  const std::string fingerprint = ToHex(Sha256(*brought->key.public_point));
   if (arguments.json) {
-    std::cout << json({{"label", key->label}, {"public_key_sha256", fingerprint}}).dump(2) << "\n";
+    json told = {{"label", brought->key.label}, {"public_key_sha256", fingerprint}};
+    if (brought->wrapped) told["wrapped"] = *brought->wrapped;
+    std::cout << told.dump(2) << "\n";
   } else {
-    std::cout << "key " << key->label << " is in the token, SHA-256 " << fingerprint << "\n";
+    std::cout << "key " << brought->key.label << " is in the token, SHA-256 " << fingerprint << "\n"
+              << WayIn(brought->wrapped) << "\n";
   }
   std::cerr << "now remove " << arguments.key_file
             << ": who has the file can sign as this PAI (shred -u, and its copies)\n";

@@ -72,6 +72,39 @@ std::optional<hsm::PublicPoint> PointOf(ByteView value) {
   return point;
 }
 
+enum class Bearer { kBoth, kPrivateKeys, kSecretKeys };
+
+// An attribute, where it goes, and what it reads as where the token does not tell it.
+struct FlagRule {
+  CK_ATTRIBUTE_TYPE type;
+  std::string_view name;
+  bool hsm::KeyDescription::*member;
+  bool untold = false;
+  Bearer bearer = Bearer::kBoth;
+};
+
+constexpr FlagRule kFlags[] = {
+    {CKA_PRIVATE, "CKA_PRIVATE", &hsm::KeyDescription::hidden},
+    {CKA_SENSITIVE, "CKA_SENSITIVE", &hsm::KeyDescription::sensitive},
+    {CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE", &hsm::KeyDescription::always_sensitive},
+    {CKA_EXTRACTABLE, "CKA_EXTRACTABLE", &hsm::KeyDescription::extractable, true},
+    {CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE", &hsm::KeyDescription::never_extractable},
+    {CKA_LOCAL, "CKA_LOCAL", &hsm::KeyDescription::local},
+    {CKA_SIGN, "CKA_SIGN", &hsm::KeyDescription::sign},
+    {CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER", &hsm::KeyDescription::sign_recover, false,
+     Bearer::kPrivateKeys},
+    {CKA_VERIFY, "CKA_VERIFY", &hsm::KeyDescription::verify, false, Bearer::kSecretKeys},
+    {CKA_DECRYPT, "CKA_DECRYPT", &hsm::KeyDescription::decrypt},
+    {CKA_UNWRAP, "CKA_UNWRAP", &hsm::KeyDescription::unwrap},
+    {CKA_DERIVE, "CKA_DERIVE", &hsm::KeyDescription::derive},
+    {CKA_ENCRYPT, "CKA_ENCRYPT", &hsm::KeyDescription::encrypt, false, Bearer::kSecretKeys},
+    {CKA_WRAP, "CKA_WRAP", &hsm::KeyDescription::wrap, false, Bearer::kSecretKeys},
+};
+
+bool Has(const FlagRule& rule, bool is_private) {
+  return rule.bearer != (is_private ? Bearer::kSecretKeys : Bearer::kPrivateKeys);
+}
+
 // The public half: an object of its own with the same label and id.
 Step ReadPoint(const Session& session, KeyObject& key) {
   std::vector<CK_OBJECT_HANDLE> handles;
@@ -169,18 +202,11 @@ Step ReadKey(const Session& session, CK_OBJECT_CLASS object_class, CK_OBJECT_HAN
   reader.Ask(CKA_LABEL, 256);
   reader.Ask(CKA_ID, 256);
   reader.Ask(CKA_KEY_TYPE, sizeof(CK_ULONG));
-  for (const CK_ATTRIBUTE_TYPE flag :
-       {CKA_SENSITIVE, CKA_EXTRACTABLE, CKA_NEVER_EXTRACTABLE, CKA_LOCAL, CKA_SIGN, CKA_DECRYPT,
-        CKA_UNWRAP, CKA_DERIVE, CKA_MODIFIABLE}) {
-    reader.Ask(flag, sizeof(CK_BBOOL));
+  for (const FlagRule& rule : kFlags) {
+    if (Has(rule, is_private)) reader.Ask(rule.type, sizeof(CK_BBOOL));
   }
-  if (is_private) {
-    reader.Ask(CKA_EC_PARAMS, 256);
-  } else {
-    reader.Ask(CKA_ENCRYPT, sizeof(CK_BBOOL));
-    reader.Ask(CKA_WRAP, sizeof(CK_BBOOL));
-    reader.Ask(CKA_VALUE_LEN, sizeof(CK_ULONG));
-  }
+  reader.Ask(CKA_MODIFIABLE, sizeof(CK_BBOOL));
+  is_private ? reader.Ask(CKA_EC_PARAMS, 256) : reader.Ask(CKA_VALUE_LEN, sizeof(CK_ULONG));
   Step step = reader.Read(session, handle);
   if (!step.ok()) return step;
 
@@ -189,16 +215,12 @@ Step ReadKey(const Session& session, CK_OBJECT_CLASS object_class, CK_OBJECT_HAN
   told.label = ToText(reader.Get(CKA_LABEL).value_or(ByteView()));
   told.id = ToBytes(reader.Get(CKA_ID).value_or(ByteView()));
   told.purpose = is_private ? hsm::KeyPurpose::kSigning : hsm::KeyPurpose::kWrapping;
-  told.sensitive = reader.Flag(CKA_SENSITIVE).value_or(false);
-  told.extractable = reader.Flag(CKA_EXTRACTABLE).value_or(true);
-  told.never_extractable = reader.Flag(CKA_NEVER_EXTRACTABLE).value_or(false);
-  told.local = reader.Flag(CKA_LOCAL).value_or(false);
-  told.sign = reader.Flag(CKA_SIGN).value_or(false);
-  told.decrypt = reader.Flag(CKA_DECRYPT).value_or(false);
-  told.unwrap = reader.Flag(CKA_UNWRAP).value_or(false);
-  told.derive = reader.Flag(CKA_DERIVE).value_or(false);
-  told.encrypt = reader.Flag(CKA_ENCRYPT).value_or(false);
-  told.wrap = reader.Flag(CKA_WRAP).value_or(false);
+  for (const FlagRule& rule : kFlags) {
+    if (!Has(rule, is_private)) continue;
+    const std::optional<bool> flag = reader.Flag(rule.type);
+    told.*rule.member = flag.value_or(rule.untold);
+    if (!flag) told.untold.emplace_back(rule.name);
+  }
   told.modifiable = reader.Flag(CKA_MODIFIABLE);
   if (is_private) {
     if (reader.Number(CKA_KEY_TYPE) != CKK_EC) {
@@ -312,47 +334,6 @@ Step MakeWrappingKey(const Session& writable, std::string_view label, ByteView i
         absl::StrCat("the token cannot make AES keys: C_GenerateKey: ", std::string(CkrName(rv)))));
   }
   return rv == CKR_OK ? Step::Done() : Step::Fault("C_GenerateKey", rv);
-}
-
-Step ImportPair(const Session& writable, std::string_view label, ByteView id,
-                const SecretBytes& scalar, const hsm::PublicPoint& point) {
-  Template private_half, public_half;
-  private_half.Number(CKA_CLASS, CKO_PRIVATE_KEY)
-      .Number(CKA_KEY_TYPE, CKK_EC)
-      .Flag(CKA_TOKEN, true)
-      .Flag(CKA_PRIVATE, true)
-      .Flag(CKA_SENSITIVE, true)
-      .Flag(CKA_EXTRACTABLE, false)
-      .Flag(CKA_MODIFIABLE, false)
-      .Flag(CKA_SIGN, true)
-      .Flag(CKA_DECRYPT, false)
-      .Flag(CKA_UNWRAP, false)
-      .Flag(CKA_DERIVE, false)
-      .View(CKA_LABEL, AsBytes(label))
-      .View(CKA_ID, id)
-      .View(CKA_EC_PARAMS, P256Params())
-      .View(CKA_VALUE, scalar.view());
-  Bytes encoded = {0x04, static_cast<uint8_t>(point.size())};
-  Append(encoded, point);
-  public_half.Number(CKA_CLASS, CKO_PUBLIC_KEY)
-      .Number(CKA_KEY_TYPE, CKK_EC)
-      .Flag(CKA_TOKEN, true)
-      .Flag(CKA_PRIVATE, false)
-      .Flag(CKA_MODIFIABLE, false)
-      .Flag(CKA_VERIFY, true)
-      .View(CKA_LABEL, AsBytes(label))
-      .View(CKA_ID, id)
-      .View(CKA_EC_PARAMS, P256Params())
-      .View(CKA_EC_POINT, encoded);
-  CK_OBJECT_HANDLE private_handle, public_handle;
-  CK_RV rv = writable.ck->C_CreateObject(writable.handle, private_half.data(), private_half.size(),
-                                         &private_handle);
-  if (rv != CKR_OK) return Step::Fault("C_CreateObject", rv);
-  rv = writable.ck->C_CreateObject(writable.handle, public_half.data(), public_half.size(),
-                                   &public_handle);
-  if (rv == CKR_OK) return Step::Done();
-  writable.ck->C_DestroyObject(writable.handle, private_handle);
-  return Step::Fault("C_CreateObject", rv);
 }
 
 Step DestroyObjects(const Session& writable, std::string_view label) {

@@ -58,8 +58,6 @@ Step FindKeyObject(const Session& session, std::string_view label, KeyObject& ke
 // anyway).
 Step MakeSigningPair(const Session& writable, std::string_view label, ByteView id, bool lean);
 Step MakeWrappingKey(const Session& writable, std::string_view label, ByteView id, bool lean);
-Step ImportPair(const Session& writable, std::string_view label, ByteView id,
-                const SecretBytes& scalar, const hsm::PublicPoint& point);
 Step DestroyObjects(const Session& writable, std::string_view label);
 
 }  // namespace assay::pkcs11

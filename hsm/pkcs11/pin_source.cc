@@ -70,6 +70,15 @@ absl::StatusOr<SecretBytes> PinSource::Take() {
   return pin;
 }
 
+bool PinSource::IsFair(const SecretBytes& pin, uint64_t generation) {
+  const Sha256Digest digest = Sha256(pin.view());
+  std::lock_guard lock(mutex_);
+  if (offered_ && *offered_ != digest && offered_in_ == generation) return false;
+  offered_ = digest;
+  offered_in_ = generation;
+  return true;
+}
+
 void PinSource::Hold(const SecretBytes& pin, bool locked) {
   std::lock_guard lock(mutex_);
   (locked ? locked_ : wrong_).insert(Sha256(pin.view()));

@@ -1,7 +1,9 @@
 // Where the PIN comes from, and the memory of the PINs that were refused.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,6 +26,9 @@ class PinSource {
   // The PIN; the same refusals, or HSM_PIN_REJECTED / HSM_PIN_LOCKED when this very PIN was refused
   // before.
   absl::StatusOr<SecretBytes> Take();
+  // Whether `pin` may be offered to the module as initialized in `generation`: not where another
+  // one was offered to it in that generation. Remembers an offer it calls fair.
+  bool IsFair(const SecretBytes& pin, uint64_t generation);
   // `pin` was refused, for being wrong or for being locked.
   void Hold(const SecretBytes& pin, bool locked);
 
@@ -34,6 +39,8 @@ class PinSource {
   const SecretBytes pin_;
   std::mutex mutex_;
   std::set<Sha256Digest> wrong_, locked_;
+  std::optional<Sha256Digest> offered_;  // last, and in which generation of the module
+  uint64_t offered_in_ = 0;
 };
 
 }  // namespace assay::pkcs11

@@ -1,46 +1,23 @@
 #include "hsm/pkcs11/pkcs11_token.h"
 
-#include <openssl/ec.h>
-#include <openssl/obj_mac.h>
 #include <openssl/rand.h>
 
-#include <map>
-#include <set>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
 #include "base/refusal.h"
 #include "hsm/p256.h"
+#include "hsm/pkcs11/key_import.h"
 #include "hsm/pkcs11/key_object.h"
+#include "hsm/pkcs11/key_shelf.h"
+#include "hsm/pkcs11/sealing.h"
 #include "hsm/pkcs11/token_link.h"
 #include "hsm/policy.h"
 
 namespace assay::pkcs11 {
 namespace {
-
-constexpr size_t kNonceBytes = 12;
-constexpr size_t kTagBytes = 16;
-
-// Nothing when the scalar is not in [1, n-1].
-std::optional<hsm::PublicPoint> PointOfScalar(const SecretBytes& scalar) {
-  EC_KEY* key = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-  const EC_GROUP* group = EC_KEY_get0_group(key);
-  BIGNUM* number = BN_secure_new();
-  BN_bin2bn(scalar.data(), static_cast<int>(scalar.size()), number);
-  EC_POINT* point = EC_POINT_new(group);
-  std::optional<hsm::PublicPoint> encoded;
-  if (!BN_is_zero(number) && BN_cmp(number, EC_GROUP_get0_order(group)) < 0 &&
-      EC_POINT_mul(group, point, number, nullptr, nullptr, nullptr) == 1) {
-    encoded.emplace();
-    EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, encoded->data(),
-                       encoded->size(), nullptr);
-  }
-  EC_POINT_free(point);
-  BN_clear_free(number);
-  EC_KEY_free(key);
-  return encoded;
-}
 
 std::string Version(const CK_VERSION& version) {
   return absl::StrCat(static_cast<int>(version.major), ".", static_cast<int>(version.minor));
@@ -51,14 +28,29 @@ bool IsTemplateRefused(const Step& step) {
          step.rv == CKR_ATTRIBUTE_VALUE_INVALID || step.rv == CKR_ATTRIBUTE_READ_ONLY;
 }
 
-CK_MECHANISM Gcm(CK_GCM_PARAMS& params, const uint8_t* nonce, ByteView associated) {
-  params.pIv = const_cast<uint8_t*>(nonce);
-  params.ulIvLen = kNonceBytes;
-  params.ulIvBits = kNonceBytes * 8;
-  params.pAAD = const_cast<uint8_t*>(associated.data());
-  params.ulAADLen = associated.size();
-  params.ulTagBits = kTagBytes * 8;
-  return {CKM_AES_GCM, &params, sizeof params};
+struct NeededMechanism {
+  CK_MECHANISM_TYPE type;
+  const char* name;
+  CK_FLAGS flags;
+};
+constexpr NeededMechanism kForSigning[] = {
+    {CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", CKF_GENERATE_KEY_PAIR},
+    {CKM_ECDSA, "CKM_ECDSA", CKF_SIGN},
+};
+constexpr NeededMechanism kForWrapping[] = {
+    {CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN", CKF_GENERATE},
+    {CKM_AES_GCM, "CKM_AES_GCM", CKF_ENCRYPT | CKF_DECRYPT},
+};
+
+// A token that cannot be asked lacks nothing as far as we know.
+std::string FirstLacking(const Session& session, std::span<const NeededMechanism> needed) {
+  for (const NeededMechanism& mechanism : needed) {
+    CK_MECHANISM_INFO info{};
+    const CK_RV rv = session.ck->C_GetMechanismInfo(session.slot, mechanism.type, &info);
+    const bool lists = rv == CKR_OK && (info.flags & mechanism.flags) == mechanism.flags;
+    if (!lists && (rv == CKR_OK || rv == CKR_MECHANISM_INVALID)) return mechanism.name;
+  }
+  return "";
 }
 
 class Pkcs11Token final : public hsm::Token {
@@ -79,6 +71,8 @@ class Pkcs11Token final : public hsm::Token {
       told.model = UnpadText(info.model, sizeof info.model);
       told.firmware = Version(info.firmwareVersion);
       told.hardware = Version(info.hardwareVersion);
+      told.signing_lacks = FirstLacking(session, kForSigning);
+      told.wrapping_lacks = FirstLacking(session, kForWrapping);
       return Step::Done();
     }));
     return told;
@@ -112,9 +106,9 @@ class Pkcs11Token final : public hsm::Token {
   absl::StatusOr<hsm::KeyDescription> FindKey(std::string_view label) override {
     KeyObject key;
     // Asked for by name, the attributes are read anew: whoever asks may be looking for drift.
-    Forget(label);
+    shelf_.Forget(label);
     ASSAY_RETURN_IF_ERROR(
-        link_.Run([&](const Session& session) { return Lookup(session, label, key); }));
+        link_.Run([&](const Session& session) { return shelf_.Lookup(session, label, key); }));
     return key.description;
   }
 
@@ -142,40 +136,36 @@ class Pkcs11Token final : public hsm::Token {
 
   absl::Status DestroyKey(std::string_view label) override {
     ASSAY_RETURN_IF_ERROR(CheckLabel(label));
-    Forget(label);
-    {
-      std::lock_guard lock(mutex_);
-      known_.erase(std::string(label));
-      first_met_.erase(std::string(label));
-    }
+    shelf_.Unlearn(label);
     return link_.Run([&](const Session& session) {
       return Write(session,
                    [&](const Session& writable) { return DestroyObjects(writable, label); });
     });
   }
 
-  absl::StatusOr<hsm::KeyDescription> ImportSigningKey(std::string_view label,
-                                                       const SecretBytes& scalar) override {
+  absl::StatusOr<hsm::ImportedKey> ImportSigningKey(std::string_view label,
+                                                    const SecretBytes& scalar) override {
     ASSAY_RETURN_IF_ERROR(CheckLabel(label));
-    const auto point = scalar.size() == 32 ? PointOfScalar(scalar) : std::nullopt;
+    const auto point = PointOfScalar(scalar);
     if (!point) {
       return Refuse(Reason::HSM_KEY_UNFIT,
                     "the scalar must be 32 bytes, from 1 to the order less 1");
     }
+    bool wrapped = false;
     ASSAY_RETURN_IF_ERROR(link_.Run([&](const Session& session) {
       std::vector<CK_OBJECT_HANDLE> halves;
       if (Step step = FindLeftHalves(session, label, halves); !step.ok()) return step;
       const Bytes id = NewId();
       return Write(session, [&](const Session& writable) {
         if (Step step = RemoveHalves(writable, label, halves); !step.ok()) return step;
-        return ImportPair(writable, label, id, scalar, *point);
+        return ImportPair(writable, label, id, scalar, *point, wrapped);
       });
     }));
     absl::StatusOr<hsm::KeyDescription> key = FindKey(label);
     absl::Status fit = key.status();
     if (fit.ok()) fit = hsm::CheckKeyPolicy(*key, hsm::KeyOrigin::kImportAllowed);
     if (fit.ok()) fit = CheckHealth(label);
-    if (fit.ok()) return key;
+    if (fit.ok()) return hsm::ImportedKey{*std::move(key), wrapped};
     if (key.ok()) DestroyKey(label).IgnoreError();
     return fit;
   }
@@ -192,56 +182,35 @@ class Pkcs11Token final : public hsm::Token {
 
   absl::StatusOr<Bytes> Encrypt(std::string_view label, ByteView plaintext,
                                 ByteView associated) override {
-    Bytes sealed(kNonceBytes + plaintext.size() + kTagBytes);
-    if (RAND_bytes(sealed.data(), kNonceBytes) != 1) {
+    Bytes sealed(kSealNonceBytes + plaintext.size() + kSealTagBytes);
+    if (RAND_bytes(sealed.data(), kSealNonceBytes) != 1) {
       return Refuse(Reason::INTERNAL, "the system gives no randomness");
     }
     ASSAY_RETURN_IF_ERROR(link_.Run([&](const Session& session) {
       KeyObject key;
-      if (Step step = Lookup(session, label, key, hsm::KeyPurpose::kWrapping); !step.ok()) {
-        return step;
-      }
-      CK_GCM_PARAMS params{};
-      CK_MECHANISM mechanism = Gcm(params, sealed.data(), associated);
-      CK_RV rv = session.ck->C_EncryptInit(session.handle, &mechanism, key.handle);
-      if (rv != CKR_OK) return Step::Fault("C_EncryptInit", rv);
-      CK_ULONG size = sealed.size() - kNonceBytes;
-      // Some modules take a null pointer for a fault even where there is nothing to read.
-      uint8_t nothing = 0;
-      uint8_t* plain = plaintext.empty() ? &nothing : const_cast<uint8_t*>(plaintext.data());
-      rv = session.ck->C_Encrypt(session.handle, plain, plaintext.size(),
-                                 sealed.data() + kNonceBytes, &size);
-      if (rv != CKR_OK) return Step::Fault("C_Encrypt", rv);
-      if (size == sealed.size() - kNonceBytes) return Step::Done();
-      return Step::Refused(Refuse(Reason::HSM_UNAVAILABLE, "C_Encrypt gave another length"));
+      Step step = shelf_.Lookup(session, label, key, hsm::KeyPurpose::kWrapping);
+      if (step.ok()) step = SealWith(session, key.handle, plaintext, associated, sealed);
+      return step;
     }));
     return sealed;
   }
 
   absl::StatusOr<SecretBytes> Decrypt(std::string_view label, ByteView ciphertext,
                                       ByteView associated) override {
-    if (ciphertext.size() < kNonceBytes + kTagBytes) {
+    if (ciphertext.size() < kSealNonceBytes + kSealTagBytes) {
       return Refuse(Reason::HSM_DATA_REJECTED, "wrapped bytes are at least 28 long");
     }
-    const ByteView body = ciphertext.subspan(kNonceBytes);
+    const size_t body = ciphertext.size() - kSealNonceBytes;
     // One block more: a token may hold back only the tag, or ask for room for all it was given.
-    SecretBytes room(body.size() + kTagBytes);
+    SecretBytes room(body + kSealTagBytes);
     CK_ULONG size = 0;
     ASSAY_RETURN_IF_ERROR(link_.Run([&](const Session& session) {
       KeyObject key;
-      if (Step step = Lookup(session, label, key, hsm::KeyPurpose::kWrapping); !step.ok()) {
-        return step;
-      }
-      CK_GCM_PARAMS params{};
-      CK_MECHANISM mechanism = Gcm(params, ciphertext.data(), associated);
-      CK_RV rv = session.ck->C_DecryptInit(session.handle, &mechanism, key.handle);
-      if (rv != CKR_OK) return Step::Fault("C_DecryptInit", rv);
-      size = room.size();
-      rv = session.ck->C_Decrypt(session.handle, const_cast<uint8_t*>(body.data()), body.size(),
-                                 room.data(), &size);
-      return rv == CKR_OK ? Step::Done() : DecryptFault(rv);
+      Step step = shelf_.Lookup(session, label, key, hsm::KeyPurpose::kWrapping);
+      if (step.ok()) step = UnsealWith(session, key.handle, ciphertext, associated, room, size);
+      return step;
     }));
-    if (size != body.size() - kTagBytes) {
+    if (size != body - kSealTagBytes) {
       return Refuse(Reason::HSM_UNAVAILABLE, "C_Decrypt gave another length");
     }
     return SecretBytes::CopyOf(room.view().first(size));
@@ -272,23 +241,7 @@ class Pkcs11Token final : public hsm::Token {
   }
 
  private:
-  struct Kept {
-    uint64_t epoch;
-    KeyObject key;
-  };
-
   static CK_RV Gone(CK_RV rv) { return rv == CKR_GENERAL_ERROR ? CKR_TOKEN_NOT_PRESENT : rv; }
-
-  // C_DecryptInit vouched for session and key, so what fails now fails for the bytes given, save
-  // what the token says of itself. SoftHSM has CKR_GENERAL_ERROR for a wrong tag.
-  static Step DecryptFault(CK_RV rv) {
-    const CkrClass c = ClassOf(rv);
-    if (c == CkrClass::kInput || rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED) {
-      return Step::Refused(
-          Refuse(Reason::HSM_DATA_REJECTED, absl::StrCat("C_Decrypt: ", std::string(CkrName(rv)))));
-    }
-    return Step::Fault("C_Decrypt", rv);
-  }
 
   static absl::Status CheckLabel(std::string_view label) {
     if (!label.empty() && label.size() <= 128) return absl::OkStatus();
@@ -324,55 +277,10 @@ class Pkcs11Token final : public hsm::Token {
     return step;
   }
 
-  void Forget(std::string_view label) {
-    std::lock_guard lock(mutex_);
-    if (const auto kept = kept_.find(label); kept != kept_.end()) kept_.erase(kept);
-  }
-
-  // The key, found once an epoch.
-  Step Lookup(const Session& session, std::string_view label, KeyObject& key) {
-    {
-      std::lock_guard lock(mutex_);
-      const auto kept = kept_.find(label);
-      if (kept != kept_.end() && kept->second.epoch == session.epoch) {
-        key = kept->second.key;
-        return Step::Done();
-      }
-    }
-    const Step step = FindKeyObject(session, label, key);
-    std::lock_guard lock(mutex_);
-    if (step.ok()) {
-      const auto first = first_met_.try_emplace(std::string(label), key.description).first;
-      const std::string_view drifted = hsm::DriftedAttribute(first->second, key.description);
-      if (!drifted.empty()) {
-        return Step::Refused(RefuseField(Reason::HSM_KEY_UNFIT, {drifted.data(), drifted.size()},
-                                         std::string(label),
-                                         "must stay as it was when the key was first met"));
-      }
-      kept_[std::string(label)] = {session.epoch, key};
-      known_.insert(std::string(label));
-      return step;
-    }
-    // A key that was there and is not: either destroyed, or the session sees an empty token. Try
-    // the cures once, and believe the answer the next time.
-    if (HasReason(step.refusal, Reason::HSM_KEY_MISSING) && known_.erase(std::string(label)) > 0) {
-      return Step::Fault("C_FindObjects", CKR_KEY_HANDLE_INVALID);
-    }
-    return step;
-  }
-
-  Step Lookup(const Session& session, std::string_view label, KeyObject& key,
-              hsm::KeyPurpose purpose) {
-    if (Step step = Lookup(session, label, key); !step.ok()) return step;
-    if (absl::Status fit = hsm::CheckKeyPurpose(key.description, purpose); !fit.ok()) {
-      return Step::Refused(std::move(fit));
-    }
-    return Step::Done();
-  }
-
   Step SignWith(const Session& session, std::string_view label, const Sha256Digest& digest,
                 KeyObject& key, hsm::RawSignature& signature) {
-    if (Step step = Lookup(session, label, key, hsm::KeyPurpose::kSigning); !step.ok()) return step;
+    if (Step step = shelf_.Lookup(session, label, key, hsm::KeyPurpose::kSigning); !step.ok())
+      return step;
     CK_MECHANISM mechanism{CKM_ECDSA, nullptr, 0};
     CK_RV rv = session.ck->C_SignInit(session.handle, &mechanism, key.handle);
     if (rv != CKR_OK) return Step::Fault("C_SignInit", rv);
@@ -386,10 +294,7 @@ class Pkcs11Token final : public hsm::Token {
   }
 
   TokenLink link_;
-  std::mutex mutex_;
-  std::map<std::string, Kept, std::less<>> kept_;
-  std::set<std::string> known_;  // labels that were found at some time
-  std::map<std::string, hsm::KeyDescription, std::less<>> first_met_;
+  KeyShelf shelf_;
 };
 
 }  // namespace

@@ -44,6 +44,11 @@ absl::Status TokenLink::Run(Work work) {
   absl::Status outcome;
   for (int tries = 1;; ++tries) {
     const Attempt attempt = Try(work);
+    if (attempt.step.renew) {
+      outcome = Renew(attempt.generation);
+      if (!outcome.ok() || tries == kMostTries) break;
+      continue;
+    }
     const CkrClass c = ClassOf(attempt.step.rv);
     if (attempt.step.ok() || !attempt.step.refusal.ok()) {
       outcome = attempt.step.refusal;
@@ -198,6 +203,9 @@ Step TokenLink::OfferPin(const Session& session) {
   }
   absl::StatusOr<SecretBytes> pin = pins_.Take();
   if (!pin.ok()) return Step::Refused(pin.status());
+  // A module may remember what another program has changed since (SoftHSM then refuses the right
+  // PIN). The one attempt a new PIN has must be a fair one.
+  if (!pins_.IsFair(*pin, module_->generation())) return Step::Renew();
   const CK_RV rv = session.ck->C_Login(session.handle, CKU_USER, pin->data(), pin->size());
   if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return Step::Done();
   const CkrClass c = ClassOf(rv);
@@ -230,6 +238,16 @@ void TokenLink::GiveBack(const Session& session, CkrClass outcome) {
     }
   }
   session.ck->C_CloseSession(session.handle);
+}
+
+absl::Status TokenLink::Renew(uint64_t generation) {
+  absl::Status renewed =
+      module_->Reinitialize(generation, options_.drain_wait, options_.reinitialize_interval);
+  if (renewed.ok()) return renewed;
+  return Refuse(Reason::HSM_UNAVAILABLE,
+                absl::StrCat("the PIN has changed, and is offered once the module is initialized "
+                             "anew: ",
+                             renewed.message()));
 }
 
 // What to do before the next try; not OK when nothing helps.

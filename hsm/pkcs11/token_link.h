@@ -32,11 +32,13 @@ struct Step {
   const char* call = "";
   CK_RV rv = CKR_OK;
   absl::Status refusal;
+  bool renew = false;  // nothing failed; the module is to be initialized anew before going on
 
   static Step Done() { return {}; }
   static Step Fault(const char* call, CK_RV rv) { return {call, rv, {}}; }
   static Step Refused(absl::Status refusal) { return {"", CKR_OK, std::move(refusal)}; }
-  bool ok() const { return rv == CKR_OK && refusal.ok(); }
+  static Step Renew() { return {"", CKR_OK, {}, true}; }
+  bool ok() const { return rv == CKR_OK && refusal.ok() && !renew; }
 };
 
 // Thread-safe.
@@ -73,6 +75,7 @@ class TokenLink {
   Step LogIn(const Session& session);
   Step OfferPin(const Session& session);
   void GiveBack(const Session& session, CkrClass outcome);
+  absl::Status Renew(uint64_t generation);
   absl::Status Cure(const Attempt& attempt, CkrClass c, int tries);
   void ForgetSessions(uint64_t epoch);
   void ShrinkToOpenSessions();

@@ -10,6 +10,8 @@
 //           empty                 C_FindObjects finds nothing
 //           twice                 C_FindObjects finds what it finds two times
 //           extractable           C_GetAttributeValue says CKA_EXTRACTABLE of every key
+//           flip ATTRIBUTE        and the opposite of that flag, e.g. `flip 0x109`
+//           untold ATTRIBUTE      and nothing of that attribute
 // ASSAY_FAULT_COUNTS, where set, names a file that tells after each call how often each function
 // was called in all: a line `FUNCTION COUNT` each.
 #include <dlfcn.h>
@@ -92,7 +94,7 @@ void WriteCounts(const State& state) {
 }
 
 // Waits out delays and hangs; the number to return instead of calling, or CKR_OK.
-CK_RV Before(const char* function, std::string& spoil) {
+CK_RV Before(const char* function, std::string& spoil, unsigned long& number) {
   State& state = TheState();
   std::vector<Rule> due;
   std::string list;
@@ -111,7 +113,10 @@ CK_RV Before(const char* function, std::string& spoil) {
   }
   for (const Rule& rule : due) {
     if (rule.action == "return") return rule.number;
-    if (rule.action != "delay" && rule.action != "hang") spoil = rule.action;
+    if (rule.action != "delay" && rule.action != "hang") {
+      spoil = rule.action;
+      number = rule.number;
+    }
     if (rule.action == "delay") {
       std::this_thread::sleep_for(std::chrono::milliseconds(rule.number));
     }
@@ -138,29 +143,34 @@ CK_FUNCTION_LIST* Real() {
 }
 
 // C_Sign(session, data, size, signature, size).
-void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG,
+void Spoil(const std::string& action, unsigned long, CK_SESSION_HANDLE, CK_BYTE_PTR, CK_ULONG,
            CK_BYTE_PTR signature, CK_ULONG_PTR size) {
   if (action == "garbage" && signature != nullptr && *size > 40) signature[40] ^= 1;
 }
 
 // C_FindObjects(session, objects, room, count).
-void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_OBJECT_HANDLE_PTR objects,
-           CK_ULONG room, CK_ULONG_PTR count) {
+void Spoil(const std::string& action, unsigned long, CK_SESSION_HANDLE,
+           CK_OBJECT_HANDLE_PTR objects, CK_ULONG room, CK_ULONG_PTR count) {
   if (action == "empty") *count = 0;
   if (action == "twice" && *count == 1 && room > 1) objects[(*count)++] = objects[0];
 }
 
 // C_GetAttributeValue(session, object, attributes, count).
-void Spoil(const std::string& action, CK_SESSION_HANDLE, CK_OBJECT_HANDLE, CK_ATTRIBUTE_PTR list,
-           CK_ULONG count) {
+void Spoil(const std::string& action, unsigned long number, CK_SESSION_HANDLE, CK_OBJECT_HANDLE,
+           CK_ATTRIBUTE_PTR list, CK_ULONG count) {
   for (CK_ULONG i = 0; action == "extractable" && i < count; ++i) {
     if (list[i].type != CKA_EXTRACTABLE || list[i].pValue == nullptr) continue;
     *static_cast<CK_BBOOL*>(list[i].pValue) = CK_TRUE;
   }
+  for (CK_ULONG i = 0; i < count; ++i) {
+    if (list[i].type != number || list[i].pValue == nullptr) continue;
+    if (action == "flip") *static_cast<CK_BBOOL*>(list[i].pValue) ^= 1;
+    if (action == "untold") list[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+  }
 }
 
 template <typename... Others>
-void Spoil(const std::string&, Others...) {}
+void Spoil(const std::string&, unsigned long, Others...) {}
 
 // Forwards the member `Function` of the list under its name.
 template <auto Function>
@@ -170,9 +180,10 @@ struct Forward<Function> {
   static inline const char* name = "";
   static CK_RV Call(Arguments... arguments) {
     std::string spoil;
-    if (const CK_RV rv = Before(name, spoil); rv != CKR_OK) return rv;
+    unsigned long number = 0;
+    if (const CK_RV rv = Before(name, spoil, number); rv != CKR_OK) return rv;
     const CK_RV rv = (Real()->*Function)(arguments...);
-    if (rv == CKR_OK && !spoil.empty()) Spoil(spoil, arguments...);
+    if (rv == CKR_OK && !spoil.empty()) Spoil(spoil, number, arguments...);
     return rv;
   }
 };
@@ -202,6 +213,8 @@ CK_FUNCTION_LIST* Wrapped() {
     ASSAY_FORWARD(C_DestroyObject);
     ASSAY_FORWARD(C_GenerateKey);
     ASSAY_FORWARD(C_GenerateKeyPair);
+    ASSAY_FORWARD(C_UnwrapKey);
+    ASSAY_FORWARD(C_GetMechanismInfo);
     ASSAY_FORWARD(C_SignInit);
     ASSAY_FORWARD(C_Sign);
     ASSAY_FORWARD(C_EncryptInit);

@@ -97,6 +97,11 @@ void SoftwareToken::SetGarbageSignatures(bool garbage) {
   garbage_ = garbage;
 }
 
+void SoftwareToken::SetWrappingLacks(std::string mechanism) {
+  std::lock_guard lock(mutex_);
+  wrapping_lacks_ = std::move(mechanism);
+}
+
 absl::Status SoftwareToken::Before(std::string_view call, std::string_view label) {
   BeforeCall before;
   {
@@ -117,13 +122,15 @@ absl::StatusOr<std::shared_ptr<SoftwareToken::Key>> SoftwareToken::Find(std::str
 
 absl::StatusOr<hsm::TokenDescription> SoftwareToken::Describe() {
   ASSAY_RETURN_IF_ERROR(Before("Describe", ""));
+  std::lock_guard lock(mutex_);
   return hsm::TokenDescription{.label = "software",
                                .serial = "0",
                                .manufacturer = "Assay tests",
                                .model = "in memory",
                                .firmware = "1.0",
                                .hardware = "0.0",
-                               .module = "none"};
+                               .module = "none",
+                               .wrapping_lacks = wrapping_lacks_};
 }
 
 absl::StatusOr<hsm::KeyDescription> SoftwareToken::AddSigningKey(std::string_view label,
@@ -137,7 +144,9 @@ absl::StatusOr<hsm::KeyDescription> SoftwareToken::AddSigningKey(std::string_vie
   key->description = {.label = std::string(label),
                       .purpose = hsm::KeyPurpose::kSigning,
                       .public_point = hsm::PublicPoint{},
+                      .hidden = true,
                       .sensitive = true,
+                      .always_sensitive = local,
                       .extractable = false,
                       .never_extractable = local,
                       .local = local,
@@ -172,7 +181,9 @@ absl::StatusOr<hsm::KeyDescription> SoftwareToken::GenerateKey(std::string_view 
   key->description = {.label = std::string(label),
                       .id = random_->Draw(16),
                       .purpose = hsm::KeyPurpose::kWrapping,
+                      .hidden = true,
                       .sensitive = true,
+                      .always_sensitive = true,
                       .extractable = false,
                       .never_extractable = true,
                       .local = true,
@@ -212,13 +223,15 @@ absl::Status SoftwareToken::DestroyKey(std::string_view label) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<hsm::KeyDescription> SoftwareToken::ImportSigningKey(std::string_view label,
-                                                                    const SecretBytes& scalar) {
+absl::StatusOr<hsm::ImportedKey> SoftwareToken::ImportSigningKey(std::string_view label,
+                                                                 const SecretBytes& scalar) {
   ASSAY_RETURN_IF_ERROR(Before("ImportSigningKey", label));
   if (scalar.size() != 32) {
     return Refuse(Reason::HSM_KEY_UNFIT, "the scalar must be 32 bytes, from 1 to the order less 1");
   }
-  return AddSigningKey(label, scalar.Clone(), false);
+  auto key = AddSigningKey(label, scalar.Clone(), false);
+  if (!key.ok()) return key.status();
+  return hsm::ImportedKey{*std::move(key), false};
 }
 
 absl::StatusOr<hsm::RawSignature> SoftwareToken::Sign(std::string_view label,

@@ -29,6 +29,8 @@ class SoftwareToken final : public hsm::Token {
   void SetBeforeCall(BeforeCall before);
   // While on, each signature has one bit turned.
   void SetGarbageSignatures(bool garbage);
+  // What it then describes itself as lacking for wrapping keys; it makes them all the same.
+  void SetWrappingLacks(std::string mechanism);
 
   absl::StatusOr<hsm::TokenDescription> Describe() override;
   absl::StatusOr<hsm::KeyDescription> GenerateKey(std::string_view label,
@@ -36,8 +38,8 @@ class SoftwareToken final : public hsm::Token {
   absl::StatusOr<hsm::KeyDescription> FindKey(std::string_view label) override;
   absl::StatusOr<std::vector<hsm::KeyDescription>> ListKeys() override;
   absl::Status DestroyKey(std::string_view label) override;
-  absl::StatusOr<hsm::KeyDescription> ImportSigningKey(std::string_view label,
-                                                       const SecretBytes& scalar) override;
+  absl::StatusOr<hsm::ImportedKey> ImportSigningKey(std::string_view label,
+                                                    const SecretBytes& scalar) override;
   absl::StatusOr<hsm::RawSignature> Sign(std::string_view label,
                                          const Sha256Digest& digest) override;
   absl::StatusOr<Bytes> Encrypt(std::string_view label, ByteView plaintext,
@@ -58,6 +60,7 @@ class SoftwareToken final : public hsm::Token {
   std::shared_ptr<Random> random_;
   BeforeCall before_;
   bool garbage_ = false;
+  std::string wrapping_lacks_;
   std::map<std::string, std::shared_ptr<Key>, std::less<>> keys_;
 };
 

@@ -25,7 +25,8 @@ struct TokenRig {
   std::shared_ptr<Token> token;
   bool makes_wrapping_keys = true;
   bool imports = true;
-  size_t keys = 2;  // a TPM without a resource manager holds few
+  bool unwraps = false;  // brings keys in wrapped
+  size_t keys = 2;       // a TPM without a resource manager holds few
 };
 
 struct TokenMaker {
@@ -56,6 +57,8 @@ TEST_P(TokenConformance, DescribesItself) {
   ASSERT_TRUE(told.ok()) << told.status();
   EXPECT_FALSE(told->label.empty());
   EXPECT_FALSE(told->manufacturer.empty());
+  EXPECT_EQ(told->signing_lacks, "");
+  EXPECT_EQ(told->wrapping_lacks.empty(), rig_.makes_wrapping_keys) << told->wrapping_lacks;
 }
 
 TEST_P(TokenConformance, MakesASigningKeyThatKeepsThePolicyAndSigns) {
@@ -183,11 +186,16 @@ TEST_P(TokenConformance, KeepsEachKeyToItsPurpose) {
 }
 
 TEST_P(TokenConformance, BringsInASandboxKeyThatThenStays) {
-  if (!rig_.imports) return;
   Bytes one(32);
   one[31] = 1;
   const auto key = token().ImportSigningKey("sandbox", SecretBytes::CopyOf(one));
+  if (!rig_.imports) {
+    EXPECT_TRUE(HasReason(key.status(), Reason::HSM_KEY_UNFIT)) << key.status();
+    EXPECT_THAT(key.status().message(), testing::HasSubstr("takes no keys in"));
+    return;
+  }
   ASSERT_TRUE(key.ok()) << key.status();
+  EXPECT_EQ(key->wrapped, rig_.unwraps);
   // The public point of the scalar 1 is P-256's generator.
   EXPECT_EQ(ToHex(ByteView(*key->public_point).first(9)), "046b17d1f2e12c4247");
   EXPECT_TRUE(CheckKeyPolicy(*key, KeyOrigin::kImportAllowed).ok());

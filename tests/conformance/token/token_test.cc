@@ -15,7 +15,7 @@ TokenRig SoftHsm2() {
   auto stage = std::make_shared<test_support::SoftHsm>();
   auto token = pkcs11::OpenPkcs11Token(stage->Options());
   EXPECT_TRUE(token.ok()) << token.status();
-  return {.stage = stage, .token = token.ok() ? *token : nullptr};
+  return {.stage = stage, .token = token.ok() ? *token : nullptr, .unwraps = true};
 }
 
 TokenRig Failover() {

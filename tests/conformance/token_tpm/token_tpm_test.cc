@@ -2,11 +2,13 @@
 #include <filesystem>
 #include <optional>
 
+#include "hsm/failover_token.h"
 #include "hsm/p256.h"
 #include "hsm/pkcs11/ckr.h"
 #include "hsm/signer_pool.h"
 #include "tests/conformance/token/token_suite.h"
 #include "tests/support/fault_list.h"
+#include "tests/support/softhsm_fixture.h"
 #include "tests/support/tpm_fixture.h"
 
 namespace assay::hsm {
@@ -64,6 +66,25 @@ TEST_F(TpmPinLock, ATokenLockedByOthersIsNamed) {
     const auto locked = token->Describe();
     EXPECT_TRUE(HasReason(locked.status(), Reason::HSM_PIN_LOCKED)) << locked.status();
   }
+}
+
+// What a TPM cannot hold is served from the second token; nothing but its label says so.
+TEST_F(TpmPinLock, ASecondTokenServesTheWrappingKeyThatATpmCannotHold) {
+  if (!test_support::SoftHsm::Installed()) GTEST_SKIP() << "SKIPPED: SoftHSM2 is not installed";
+  test_support::SoftHsm softhsm;
+  const auto tpm = Open();
+  ASSERT_TRUE(tpm->GenerateKey("pai", KeyPurpose::kSigning).ok());
+  const auto second = pkcs11::OpenPkcs11Token(softhsm.Options());
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_TRUE((*second)->GenerateKey("lots", KeyPurpose::kWrapping).ok());
+  FailoverToken both({tpm, *second});
+  const auto sealed = both.Encrypt("lots", AsBytes("a lot's key"), AsBytes("lot 7"));
+  ASSERT_TRUE(sealed.ok()) << sealed.status();
+  EXPECT_TRUE(both.Sign("pai", Sha256(AsBytes("tbs"))).ok());
+  const auto opened = both.Decrypt("lots", *sealed, AsBytes("lot 7"));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(both.CheckHealth("pai").ok());
+  EXPECT_TRUE(CheckKeyPolicy(*both.FindKey("lots")).ok());
 }
 
 // The same healing as on SoftHSM, through the fault module, on a token that is slow and serial.

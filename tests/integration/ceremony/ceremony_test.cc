@@ -24,13 +24,16 @@ namespace {
 
 constexpr char kPolicy[] =
     "policy:\n"
-    "  signing: {CKA_LOCAL: true, CKA_SENSITIVE: true, CKA_EXTRACTABLE: false,\n"
+    "  signing: {CKA_LOCAL: true, CKA_PRIVATE: true, CKA_SENSITIVE: true,\n"
+    "            CKA_ALWAYS_SENSITIVE: true, CKA_EXTRACTABLE: false,\n"
     "            CKA_NEVER_EXTRACTABLE: true, CKA_MODIFIABLE: false, CKA_SIGN: true,\n"
-    "            CKA_DECRYPT: false, CKA_UNWRAP: false, CKA_DERIVE: false}\n"
-    "  wrapping: {CKA_LOCAL: true, CKA_SENSITIVE: true, CKA_EXTRACTABLE: false,\n"
+    "            CKA_SIGN_RECOVER: false, CKA_DECRYPT: false, CKA_UNWRAP: false,\n"
+    "            CKA_DERIVE: false}\n"
+    "  wrapping: {CKA_LOCAL: true, CKA_PRIVATE: true, CKA_SENSITIVE: true,\n"
+    "             CKA_ALWAYS_SENSITIVE: true, CKA_EXTRACTABLE: false,\n"
     "             CKA_NEVER_EXTRACTABLE: true, CKA_MODIFIABLE: false, CKA_ENCRYPT: true,\n"
-    "             CKA_DECRYPT: true, CKA_SIGN: false, CKA_WRAP: false, CKA_UNWRAP: false,\n"
-    "             CKA_DERIVE: false}\n";
+    "             CKA_DECRYPT: true, CKA_SIGN: false, CKA_VERIFY: false, CKA_WRAP: false,\n"
+    "             CKA_UNWRAP: false, CKA_DERIVE: false}\n";
 
 class CeremonyProgram : public ClientTest {
  protected:

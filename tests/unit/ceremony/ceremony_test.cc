@@ -140,6 +140,9 @@ TEST_F(CeremonyTest, AKeyThatDiffersFromThePolicyIsRefusedByNameAndAttribute) {
   };
   const Case cases[] = {
       {"CKA_SENSITIVE", [](hsm::KeyDescription& key) { key.sensitive = false; }},
+      {"CKA_PRIVATE", [](hsm::KeyDescription& key) { key.hidden = false; }},
+      {"CKA_ALWAYS_SENSITIVE", [](hsm::KeyDescription& key) { key.always_sensitive = false; }},
+      {"CKA_SIGN_RECOVER", [](hsm::KeyDescription& key) { key.sign_recover = true; }},
       {"CKA_EXTRACTABLE", [](hsm::KeyDescription& key) { key.extractable = true; }},
       {"CKA_NEVER_EXTRACTABLE", [](hsm::KeyDescription& key) { key.never_extractable = false; }},
       {"CKA_LOCAL", [](hsm::KeyDescription& key) { key.local = false; }},
@@ -160,6 +163,33 @@ TEST_F(CeremonyTest, AKeyThatDiffersFromThePolicyIsRefusedByNameAndAttribute) {
     // And the next run, which finds it made, refuses it too.
     EXPECT_TRUE(HasReason(RunNow(drifting).status(), Reason::HSM_KEY_UNFIT)) << one.attribute;
   }
+}
+
+TEST_F(CeremonyTest, WhatTheTokenDoesNotTellIsSaidInTheTranscriptOrRefused) {
+  DriftingToken drifting(token_);
+  drifting.Drift("pai-light", [](hsm::KeyDescription& key) { key.untold = {"CKA_UNWRAP"}; });
+  ASSERT_TRUE(RunNow(drifting).ok()) << RunNow(drifting).status();
+  const auto transcript = CheckTranscript(ReadText(Transcript()));
+  ASSERT_TRUE(transcript.ok()) << transcript.status();
+  const auto& attributes = transcript->content["keys"][0]["attributes"];
+  EXPECT_EQ(attributes["CKA_UNWRAP"], "not told by the token");
+  EXPECT_EQ(attributes["CKA_SIGN_RECOVER"], false);
+  drifting.Drift("pai-light", [](hsm::KeyDescription& key) {
+    key.always_sensitive = false;
+    key.untold = {"CKA_ALWAYS_SENSITIVE"};
+  });
+  const auto refused = RunNow(drifting);
+  EXPECT_EQ(RefusalOf(refused.status())->field, "keys.pai-light.CKA_ALWAYS_SENSITIVE");
+}
+
+TEST_F(CeremonyTest, ATokenThatCannotHoldAKeyIsNamedBeforeAnythingIsMade) {
+  token_->SetWrappingLacks("CKM_AES_GCM");
+  const auto refused = RunNow();
+  ASSERT_TRUE(HasReason(refused.status(), Reason::HSM_KEY_UNFIT)) << refused.status();
+  EXPECT_EQ(RefusalOf(refused.status())->field, "keys.assay-wrapping");
+  EXPECT_THAT(std::string(refused.status().message()), testing::HasSubstr("CKM_AES_GCM"));
+  EXPECT_TRUE(token_->ListKeys()->empty());
+  EXPECT_FALSE(std::filesystem::exists(Transcript()));
 }
 
 TEST_F(CeremonyTest, AKeyReplacedSinceTheTranscriptIsFound) {

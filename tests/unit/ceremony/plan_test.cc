@@ -39,7 +39,10 @@ TEST_F(PlanTest, AFileIsReadWithItsDefaultsAndItsFilesBesideIt) {
 TEST_F(PlanTest, ThePolicyIsWrittenOutWholeAndNeverLaxerThanTheHouses) {
   ExpectComplaint("CKA_EXTRACTABLE: false", "CKA_EXTRACTABLE: true",
                   "policy.signing.CKA_EXTRACTABLE: must be false");
-  ExpectComplaint("CKA_SENSITIVE: true, ", "", "policy.signing.CKA_SENSITIVE");
+  ExpectComplaint("CKA_SENSITIVE: true,", "", "policy.signing.CKA_SENSITIVE");
+  ExpectComplaint("CKA_SIGN_RECOVER: false", "CKA_SIGN_RECOVER: true",
+                  "policy.signing.CKA_SIGN_RECOVER: must be false");
+  ExpectComplaint("CKA_ALWAYS_SENSITIVE: true, ", "", "policy.signing.CKA_ALWAYS_SENSITIVE");
   ExpectComplaint("CKA_LOCAL: true", "CKA_LOCAL: false", "policy.signing.CKA_LOCAL: must be true");
   ExpectComplaint("CKA_DERIVE: false}", "CKA_DERIVE: false, CKA_COPYABLE: true}", "CKA_COPYABLE");
   ExpectComplaint("CKA_WRAP: false", "CKA_WRAP: true", "policy.wrapping.CKA_WRAP: must be false");

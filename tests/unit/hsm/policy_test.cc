@@ -32,11 +32,15 @@ TEST(KeyPolicy, NamesTheAttributeOfASigningKeyThatDrifted) {
   constexpr auto kSigning = KeyPurpose::kSigning;
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.label.clear(); }), "CKA_LABEL");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.sensitive = false; }), "CKA_SENSITIVE");
+  EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.hidden = false; }), "CKA_PRIVATE");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.extractable = true; }), "CKA_EXTRACTABLE");
+  EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.always_sensitive = false; }),
+            "CKA_ALWAYS_SENSITIVE");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.never_extractable = false; }),
             "CKA_NEVER_EXTRACTABLE");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.local = false; }), "CKA_LOCAL");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.sign = false; }), "CKA_SIGN");
+  EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.sign_recover = true; }), "CKA_SIGN_RECOVER");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.decrypt = true; }), "CKA_DECRYPT");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.encrypt = true; }), "CKA_ENCRYPT");
   EXPECT_EQ(Drifted(kSigning, [](auto& key) { key.unwrap = true; }), "CKA_UNWRAP");
@@ -52,6 +56,7 @@ TEST(KeyPolicy, NamesTheAttributeOfAWrappingKeyThatDrifted) {
   EXPECT_EQ(Drifted(kWrapping, [](auto& key) { key.encrypt = false; }), "CKA_ENCRYPT");
   EXPECT_EQ(Drifted(kWrapping, [](auto& key) { key.decrypt = false; }), "CKA_DECRYPT");
   EXPECT_EQ(Drifted(kWrapping, [](auto& key) { key.sign = true; }), "CKA_SIGN");
+  EXPECT_EQ(Drifted(kWrapping, [](auto& key) { key.verify = true; }), "CKA_VERIFY");
   EXPECT_EQ(Drifted(kWrapping, [](auto& key) { key.extractable = true; }), "CKA_EXTRACTABLE");
 }
 
@@ -61,9 +66,33 @@ TEST(KeyPolicy, BearsATokenThatDoesNotTellWhetherKeysAreModifiable) {
   EXPECT_TRUE(CheckKeyPolicy(key).ok());
 }
 
+TEST(KeyPolicy, SaysSoWhereTheTokenDoesNotTellWhatMustBeKnown) {
+  KeyDescription key = GoodKey(KeyPurpose::kSigning);
+  key.always_sensitive = false;
+  key.untold = {"CKA_ALWAYS_SENSITIVE"};
+  EXPECT_THAT(std::string(CheckKeyPolicy(key).message()),
+              testing::HasSubstr("the token does not tell it"));
+}
+
+TEST(KeyPolicy, EachAttributeThatChangesIsDrift) {
+  const KeyDescription first = GoodKey(KeyPurpose::kSigning);
+  EXPECT_EQ(DriftedAttribute(first, first), "");
+  const auto drifted = [&first](const std::function<void(KeyDescription&)>& change) {
+    KeyDescription now = first;
+    change(now);
+    return DriftedAttribute(first, now);
+  };
+  EXPECT_EQ(drifted([](auto& key) { key.hidden = false; }), "CKA_PRIVATE");
+  EXPECT_EQ(drifted([](auto& key) { key.always_sensitive = false; }), "CKA_ALWAYS_SENSITIVE");
+  EXPECT_EQ(drifted([](auto& key) { key.sign_recover = true; }), "CKA_SIGN_RECOVER");
+  EXPECT_EQ(drifted([](auto& key) { key.local = false; }), "CKA_LOCAL");
+  EXPECT_EQ(drifted([](auto& key) { key.never_extractable = false; }), "CKA_NEVER_EXTRACTABLE");
+  EXPECT_EQ(drifted([](auto& key) { key.verify = true; }), "CKA_VERIFY");
+}
+
 TEST(KeyPolicy, AcceptsAnImportedKeyOnlyWhereImportIsAllowed) {
   KeyDescription key = GoodKey(KeyPurpose::kSigning);
-  key.local = key.never_extractable = false;
+  key.local = key.never_extractable = key.always_sensitive = false;
   EXPECT_TRUE(CheckKeyPolicy(key, KeyOrigin::kImportAllowed).ok());
   EXPECT_FALSE(CheckKeyPolicy(key, KeyOrigin::kMadeInToken).ok());
 }

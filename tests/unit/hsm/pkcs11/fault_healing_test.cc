@@ -8,6 +8,7 @@
 #include "hsm/p256.h"
 #include "hsm/pkcs11/ckr.h"
 #include "hsm/pkcs11/pkcs11_token.h"
+#include "hsm/policy.h"
 #include "hsm/signer_pool.h"
 #include "tests/support/fault_list.h"
 #include "tests/support/softhsm_fixture.h"
@@ -112,6 +113,134 @@ TEST_F(FaultHealing, FindsEachKeyOnceAndNotForEachSignature) {
   EXPECT_EQ(faults_->Calls("C_Sign"), 5u);
   EXPECT_EQ(faults_->Calls("C_FindObjectsInit"), 0u);
   EXPECT_EQ(faults_->Calls("C_OpenSession"), 0u);
+}
+
+struct Attribute {
+  CK_ATTRIBUTE_TYPE type;
+  const char* name;
+};
+constexpr Attribute kLivesAndCameFrom[] = {{CKA_PRIVATE, "CKA_PRIVATE"},
+                                           {CKA_SENSITIVE, "CKA_SENSITIVE"},
+                                           {CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE"},
+                                           {CKA_EXTRACTABLE, "CKA_EXTRACTABLE"},
+                                           {CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE"},
+                                           {CKA_LOCAL, "CKA_LOCAL"},
+                                           {CKA_SIGN, "CKA_SIGN"}};
+constexpr Attribute kUsesThatAreOff[] = {{CKA_SIGN_RECOVER, "CKA_SIGN_RECOVER"},
+                                         {CKA_DECRYPT, "CKA_DECRYPT"},
+                                         {CKA_UNWRAP, "CKA_UNWRAP"},
+                                         {CKA_DERIVE, "CKA_DERIVE"},
+                                         {CKA_MODIFIABLE, "CKA_MODIFIABLE"}};
+
+TEST_F(FaultHealing, AKeyReadBackOtherwiseThanThePolicySaysIsRefusedNamingTheAttribute) {
+  OpenWithKey();
+  std::vector<Attribute> all(std::begin(kLivesAndCameFrom), std::end(kLivesAndCameFrom));
+  all.insert(all.end(), std::begin(kUsesThatAreOff), std::end(kUsesThatAreOff));
+  for (const Attribute& attribute : all) {
+    faults_->Use("C_GetAttributeValue always flip " + std::to_string(attribute.type));
+    const auto made = token_->GenerateKey("another", hsm::KeyPurpose::kSigning);
+    ASSERT_TRUE(HasReason(made.status(), Reason::HSM_KEY_UNFIT)) << attribute.name;
+    EXPECT_EQ(RefusalOf(made.status())->field, attribute.name);
+    faults_->Clear();
+    // Nothing of it stayed.
+    EXPECT_TRUE(HasReason(token_->FindKey("another").status(), Reason::HSM_KEY_MISSING))
+        << attribute.name;
+  }
+}
+
+TEST_F(FaultHealing, WhatATokenDoesNotTellIsTheWorstForWhereAKeyLivesAndOffForAUse) {
+  OpenWithKey();
+  for (const Attribute& attribute : kLivesAndCameFrom) {
+    faults_->Use("C_GetAttributeValue always untold " + std::to_string(attribute.type));
+    const auto made = token_->GenerateKey("another", hsm::KeyPurpose::kSigning);
+    ASSERT_TRUE(HasReason(made.status(), Reason::HSM_KEY_UNFIT)) << attribute.name;
+    EXPECT_EQ(RefusalOf(made.status())->field, attribute.name);
+    EXPECT_THAT(std::string(made.status().message()),
+                testing::HasSubstr("the token does not tell it"));
+  }
+  for (const Attribute& attribute : kUsesThatAreOff) {
+    faults_->Use("C_GetAttributeValue always untold " + std::to_string(attribute.type));
+    const auto made = token_->GenerateKey(attribute.name, hsm::KeyPurpose::kSigning);
+    ASSERT_TRUE(made.ok()) << made.status();
+    if (attribute.type == CKA_MODIFIABLE) continue;  // a flag with a word of its own
+    EXPECT_THAT(made->untold, testing::ElementsAre(attribute.name));
+  }
+}
+
+TEST_F(FaultHealing, AKeyThatComesToRecoverSignaturesHasDrifted) {
+  OpenWithKey();
+  faults_->Use("C_GetAttributeValue always flip " + std::to_string(CKA_SIGN_RECOVER));
+  const auto drifted = token_->FindKey("pai");
+  ASSERT_TRUE(HasReason(drifted.status(), Reason::HSM_KEY_UNFIT)) << drifted.status();
+  EXPECT_EQ(RefusalOf(drifted.status())->field, "CKA_SIGN_RECOVER");
+}
+
+TEST_F(FaultHealing, AKeyFromAFileIsWrappedInAndHandedOverOnlyWhereTheTokenCannotUnwrap) {
+  OpenWithKey();
+  const auto scalar = [](uint8_t last) {
+    Bytes bytes(32);
+    bytes[31] = last;
+    return SecretBytes::CopyOf(bytes);
+  };
+  faults_->Clear();
+  const auto wrapped = token_->ImportSigningKey("wrapped", scalar(2));
+  ASSERT_TRUE(wrapped.ok()) << wrapped.status();
+  EXPECT_TRUE(wrapped->wrapped);
+  EXPECT_EQ(faults_->Calls("C_CreateObject"), 1u);  // the public half alone
+  uint8_t last = 3;
+  for (const char* cannot :
+       {"C_UnwrapKey always return 0x54", "C_UnwrapKey 2+ return 0x70",
+        "C_UnwrapKey always return 0x5", "C_GenerateKeyPair always return 0x70"}) {
+    faults_->Use(cannot);
+    const auto handed = token_->ImportSigningKey(cannot, scalar(last++));
+    ASSERT_TRUE(handed.ok()) << cannot << ": " << handed.status();
+    EXPECT_FALSE(handed->wrapped) << cannot;
+    EXPECT_TRUE(hsm::CheckKeyPolicy(*handed, hsm::KeyOrigin::kImportAllowed).ok());
+  }
+  faults_->Use("C_UnwrapKey always return 0x54\nC_CreateObject always return 0x54");
+  const auto neither = token_->ImportSigningKey("neither", scalar(last));
+  EXPECT_TRUE(HasReason(neither.status(), Reason::HSM_KEY_UNFIT)) << neither.status();
+  EXPECT_THAT(std::string(neither.status().message()), testing::HasSubstr("takes no keys in"));
+  faults_->Use("C_UnwrapKey 1 return 0xB3");
+  const auto healed = token_->ImportSigningKey("healed", scalar(last));
+  ASSERT_TRUE(healed.ok()) << healed.status();
+  EXPECT_TRUE(healed->wrapped);
+}
+
+TEST_F(FaultHealing, TellsWhatTheTokenLacks) {
+  OpenWithKey();
+  EXPECT_EQ(token_->Describe()->signing_lacks, "");
+  EXPECT_EQ(token_->Describe()->wrapping_lacks, "");
+  faults_->Use("C_GetMechanismInfo always return " + std::to_string(CKR_MECHANISM_INVALID));
+  EXPECT_EQ(token_->Describe()->signing_lacks, "CKM_EC_KEY_PAIR_GEN");
+  EXPECT_EQ(token_->Describe()->wrapping_lacks, "CKM_AES_KEY_GEN");
+  // A token that cannot be asked lacks nothing as far as we know.
+  faults_->Use("C_GetMechanismInfo always return " + std::to_string(CKR_FUNCTION_NOT_SUPPORTED));
+  EXPECT_EQ(token_->Describe()->wrapping_lacks, "");
+}
+
+// Some modules remember the PIN that was (SoftHSM does): each new one is offered to a module that
+// was initialized since, and once.
+TEST_F(FaultHealing, OffersEachNewPinOnceToAModuleThatWasInitializedAnew) {
+  softhsm_->WritePin("000000");
+  auto token = OpenPkcs11Token(std::move(options_));
+  ASSERT_TRUE(token.ok()) << token.status();
+  EXPECT_TRUE(HasReason((*token)->Describe().status(), Reason::HSM_PIN_REJECTED));
+  faults_->Clear();
+  softhsm_->WritePin("000001");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(HasReason((*token)->Describe().status(), Reason::HSM_PIN_REJECTED));
+  }
+  EXPECT_EQ(faults_->Calls("C_Finalize"), 1u);
+  EXPECT_EQ(faults_->Calls("C_Login"), 1u);
+  faults_->Use("C_Initialize always return 0x5");
+  softhsm_->WritePin(softhsm_->pin());
+  const auto waits = (*token)->Describe();
+  EXPECT_TRUE(HasReason(waits.status(), Reason::HSM_UNAVAILABLE)) << waits.status();
+  EXPECT_EQ(faults_->Calls("C_Login"), 0u);
+  faults_->Clear();
+  EXPECT_TRUE((*token)->Describe().ok()) << (*token)->Describe().status();
+  EXPECT_EQ(faults_->Calls("C_Login"), 1u);
 }
 
 TEST_F(FaultHealing, OffersAWrongPinOnceWhateverComesBy) {

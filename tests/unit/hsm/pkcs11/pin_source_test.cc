@@ -78,6 +78,19 @@ TEST_F(PinSourceTest, NeverGivesARefusedPinAgain) {
   EXPECT_TRUE(HasReason(source.Take().status(), Reason::HSM_PIN_REJECTED));
 }
 
+TEST_F(PinSourceTest, CallsAnOfferUnfairToAModuleThatHasSeenAnotherPin) {
+  PinSource source(file(), {});
+  const SecretBytes first = SecretBytes::CopyOf(AsBytes("111111"));
+  const SecretBytes second = SecretBytes::CopyOf(AsBytes("222222"));
+  EXPECT_TRUE(source.IsFair(first, 1));
+  EXPECT_TRUE(source.IsFair(first, 1));
+  EXPECT_FALSE(source.IsFair(second, 1));
+  EXPECT_FALSE(source.IsFair(second, 1));
+  EXPECT_TRUE(source.IsFair(second, 2));
+  EXPECT_TRUE(source.IsFair(second, 2));
+  EXPECT_FALSE(source.IsFair(first, 2));
+}
+
 TEST_F(PinSourceTest, TellsALockedPinFromAWrongOne) {
   PinSource source("", SecretBytes::CopyOf(AsBytes("123456")));
   const auto pin = source.Take();

@@ -165,6 +165,48 @@ TEST_F(SoftHsmHealing, TriesAWrongPinOnceAndAsksAgainWhenTheFileChanges) {
   EXPECT_TRUE(token_->Describe().ok()) << token_->Describe().status();
 }
 
+// Another program, as an operator with the SO PIN is one.
+class SoftHsmPinReset : public SoftHsmHealing {
+ protected:
+  void Reset(const std::string& pin) {
+    const std::string command = "pkcs11-tool --module " + SoftHsm::ModulePath() +
+                                " --token-label " + softhsm_->label() +
+                                " --login --login-type so --so-pin " + softhsm_->so_pin() +
+                                " --init-pin --pin " + pin + " >/dev/null 2>&1";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+  }
+  void LoseSessions() { ASSERT_EQ(module().ck().C_CloseAllSessions(slot()), CKR_OK); }
+  long Refusals() { return std::count(faults_.begin(), faults_.end(), "CKR_PIN_INCORRECT"); }
+};
+
+TEST_F(SoftHsmPinReset, WithTheFileChangedTooTheNewPinIsTakenAtTheFirstAttempt) {
+  OpenWithKey();
+  for (const char* pin : {"654321", "112233", "445566"}) {
+    Reset(pin);
+    softhsm_->WritePin(pin);
+    LoseSessions();
+    const absl::Status signed_anew = Sign();
+    EXPECT_TRUE(signed_anew.ok()) << pin << ": " << signed_anew;
+  }
+  EXPECT_EQ(Refusals(), 0);
+}
+
+TEST_F(SoftHsmPinReset, WithTheFileChangedLaterTheOldPinCostsOneAttemptAndTheNewOneNone) {
+  OpenWithKey();
+  Reset("654321");
+  LoseSessions();
+  // SoftHSM may go on with the PIN it remembers until it is initialized anew.
+  ASSERT_EQ(module().ck().C_Finalize(nullptr), CKR_OK);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(HasReason(Sign(), Reason::HSM_PIN_REJECTED)) << Sign();
+  }
+  EXPECT_EQ(Refusals(), 1);
+  softhsm_->WritePin("654321");
+  const absl::Status signed_anew = Sign();
+  EXPECT_TRUE(signed_anew.ok()) << signed_anew;
+  EXPECT_EQ(Refusals(), 1);
+}
+
 TEST_F(SoftHsmHealing, RefusesAPinFileThatOthersMayRead) {
   std::filesystem::permissions(softhsm_->pin_file(), std::filesystem::perms(0644));
   const auto token = OpenPkcs11Token(std::move(options_));
