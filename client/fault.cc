@@ -116,6 +116,7 @@ std::string FaultLine(const absl::Status& status) {
                           closed ? ", or the server does not take this client's certificate" : "",
                           "]");
     }
+    if (absl::IsDataLoss(status)) return absl::StrCat(line, " [not what was signed]");
     return absl::StrCat(line, " [", absl::StatusCodeToString(status.code()), "]");
   }
   const std::string retry = refusal->retry_after

@@ -79,6 +79,11 @@ Bytes DacIn(ByteView file) {
   return dac == nullptr ? Bytes() : ToBytes(dac->data.view());
 }
 
+// What a check of files at hand found: neither the server's refusal nor mended by trying again.
+absl::Status NotGenuine(const std::string& path, absl::string_view why) {
+  return absl::DataLossError(absl::StrCat(path, ": ", why));
+}
+
 // The unit whose row names this image by its digest or, for a secure-cert image beside a factory
 // image, by the DAC in it.
 absl::StatusOr<std::string> FindInManifest(const std::string& manifest, ByteView file) {
@@ -94,8 +99,7 @@ absl::StatusOr<std::string> FindInManifest(const std::string& manifest, ByteView
     return absl::StrCat("ticket ", table->Cell(row, "ticket"), ", device ",
                         table->Cell(row, "device_id"), by_image ? "" : ", by its DAC");
   }
-  return RefuseField(Reason::VERIFY_FAILED, "manifest", digest,
-                     "no row of the manifest has this image");
+  return NotGenuine(manifest, absl::StrCat("no row has this image (SHA-256 ", digest, ")"));
 }
 
 }  // namespace
@@ -142,7 +146,11 @@ absl::Status VerifyImageFile(Context& context, const ImageOptionsTyped& options)
                                ? matter::Certificate::ParsePem(*text)
                                : matter::Certificate::Parse(AsBytes(*text));
   if (!certificate.ok()) return Within("--certificate", certificate.status());
-  ASSAY_RETURN_IF_ERROR(image::VerifyDetachedCms(*signature, *image, certificate->der()));
+  const absl::Status genuine = image::VerifyDetachedCms(*signature, *image, certificate->der());
+  if (HasReason(genuine, Reason::VERIFY_FAILED)) {
+    return NotGenuine(options.file, genuine.message());
+  }
+  if (!genuine.ok()) return Within(signature_path, genuine);
   std::string unit = "not asked for";
   if (!options.manifest.empty()) {
     auto found = FindInManifest(options.manifest, *image);

@@ -6,24 +6,18 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "assay/v1/audit.pb.h"
 #include "assay/v1/catalog.grpc.pb.h"
 #include "assay/v1/issuance.grpc.pb.h"
 #include "base/refusal.h"
 #include "client/command/commands.h"
+#include "client/command/device_table.h"
+#include "client/command/issue_order.h"
 #include "client/device_folder.h"
 #include "client/identity_check.h"
 #include "client/issue_run.h"
 #include "client/issue_stream.h"
 #include "client/manifest.h"
-#include "client/mfg_tool/given_list.h"
-#include "client/mfg_tool/run.h"
-#include "client/module_list.h"
 #include "client/progress.h"
-#include "client/show.h"
-#include "image/qr.h"
-#include "matter/manual_code.h"
 
 namespace assay::client {
 namespace {
@@ -67,6 +61,7 @@ bool StopsTheRun(const absl::Status& status) {
     case Reason::TICKET_OF_ANOTHER_LINE:
     case Reason::IDENTITY_WIPED:
     case Reason::SERIAL_NUMBER_TAKEN:
+    case Reason::VALUE_TAKEN:
     case Reason::DEVICE_UNKNOWN:
     case Reason::MODULE_COMPLETED:
     case Reason::MODULE_UNFIT:
@@ -166,109 +161,6 @@ struct Shown {
   std::vector<v1::Identity> first;
   uint64_t sealed_before = 0;
 };
-
-void PrintDevices(Context& context, const std::vector<v1::Identity>& devices, bool show_qr) {
-  std::vector<std::vector<std::string>> rows;
-  for (const v1::Identity& device : devices) {
-    rows.push_back(
-        {device.serial_number(), ToUpperHex(AsBytes(device.dac_serial())),
-         device.spake2p_salt().empty() ? "" : absl::StrCat(device.codes().discriminator()),
-         device.codes().qr_code(), matter::FormatManualCode(device.codes().manual_code()),
-         device.ticket()});
-  }
-  if (!rows.empty()) {
-    context.Print(RenderTable(
-        {"serial number", "DAC serial", "discriminator", "QR code", "manual code", "folder"},
-        rows));
-  }
-  if (!show_qr) return;
-  for (const v1::Identity& device : devices) {
-    if (device.codes().qr_code().empty()) continue;
-    const auto qr = image::EncodeQr(device.codes().qr_code());
-    if (!qr.ok()) continue;
-    context.Print(absl::StrCat("\n", device.serial_number(), "  ", device.codes().qr_code(), "  ",
-                               matter::FormatManualCode(device.codes().manual_code()), "\n",
-                               image::RenderQrText(*qr)));
-  }
-}
-
-// One device for programs; codes and keys are in its folder, not on the screen.
-std::string JsonLineOf(const v1::Identity& device) {
-  v1::ManifestRow row;
-  row.set_device_id(device.device_id());
-  row.set_ticket(device.ticket());
-  row.set_lot(device.lot());
-  row.set_product(device.product());
-  row.set_serial_number(device.serial_number());
-  row.set_dac_serial(device.dac_serial());
-  row.set_discriminator(device.codes().discriminator());
-  *row.mutable_sealed_at() = device.sealed_at();
-  return MessageJsonLine(row) + "\n";
-}
-
-v1::IssueRequest RequestFor(const PlannedTicket& planned, const std::string& lot) {
-  v1::IssueRequest request;
-  request.set_ticket(planned.ticket);
-  request.set_lot(lot);
-  if (!planned.csr.empty()) request.set_csr(ToText(planned.csr));
-  if (planned.module) *request.mutable_module() = *planned.module;
-  if (planned.given_dac) *request.mutable_given_dac() = *planned.given_dac;
-  if (!planned.serial_number.empty()) {
-    request.mutable_values()->set_serial_number(planned.serial_number);
-  }
-  return request;
-}
-
-// The option that lists the units must be the one the lot's product asks for.
-absl::Status CheckLists(const IssueOptions& options, v1::Attestation attestation) {
-  const bool wants_csr = attestation == v1::ATTESTATION_CSR;
-  if (wants_csr == options.csr_folder.empty()) {
-    return RefuseField(
-        Reason::FIELDS_CONTRADICT, "--csr", options.csr_folder,
-        wants_csr ? "the lot's devices make their own keys: give the folder of their requests"
-                  : "the lot's product does not take requests of devices");
-  }
-  const bool wants_given = attestation == v1::ATTESTATION_GIVEN;
-  if (wants_given == options.given.empty()) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--given", options.given,
-                       wants_given
-                           ? "the lot's certificates are made elsewhere: give their folder or csv"
-                           : "the lot's product does not take certificates made elsewhere");
-  }
-  if (!options.modules.empty() && attestation != v1::ATTESTATION_NONE) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--modules", options.modules,
-                       "the lot gives its devices certificates; only one whose attestation is "
-                       "none completes modules of another");
-  }
-  if (!options.pai_file.empty() && options.given.empty()) {
-    return RefuseField(Reason::FIELDS_CONTRADICT, "--pai", options.pai_file, "goes with --given");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<RunOrder> OrderOf(Context& context, const IssueOptions& options,
-                                 const v1::ProductSpec& spec) {
-  ASSAY_RETURN_IF_ERROR(CheckLists(options, spec.dac().attestation()));
-  RunOrder order{options.lot, options.count, options.ticket_prefix, options.csr_folder, "", {}};
-  if (!options.modules.empty()) {
-    auto modules = ReadModules(options.modules);
-    if (!modules.ok()) return modules.status();
-    order.kind = "modules";
-    order.units = *std::move(modules);
-  }
-  if (!options.given.empty()) {
-    auto units = ReadGiven(options.given, options.pai_file, RulesFor(spec, context.clock().Now()));
-    if (!units.ok()) return Within("--given", units.status());
-    order.kind = "given";
-    for (GivenUnit& unit : *units) {
-      PlannedTicket& planned = order.units.emplace_back();
-      planned.ticket = std::move(unit.name);
-      planned.given_dac = std::move(unit.dac);
-      planned.serial_number = std::move(unit.serial_number);
-    }
-  }
-  return order;
-}
 
 // Streams what is missing; returns the first fault, and tells the others as remarks.
 absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& run,
@@ -414,21 +306,6 @@ absl::Status ConfirmUnit(Context& context, const TicketOptions& options) {
       **connection, *stub, options.lot, options.ticket,
       options.outcome == "scrapped" ? v1::OUTCOME_SCRAPPED : v1::OUTCOME_PROVISIONED));
   context.Remark(absl::StrCat(options.ticket, " is ", options.outcome));
-  return absl::OkStatus();
-}
-
-absl::Status MfgTool(Context& context, const MfgToolOptions& options) {
-  MfgToolTools tools;
-  tools.connect = [&](const std::string& role) { return context.Connect(role); };
-  tools.clock = &context.clock();
-  tools.random = &context.random();
-  tools.progress = options.log_level == "error" ? nullptr : context.remarks();
-  if (const auto profile = context.LoadProfile(); profile.ok()) tools.factory = profile->factory;
-  const auto result = RunMfgTool(options, tools);
-  if (!result.ok()) return result.status();
-  context.Remark(
-      absl::StrCat("lot ", result->lot, ": ", result->devices, " device(s) in ", result->folder));
-  context.Print(absl::StrCat(result->summary, "\n"));
   return absl::OkStatus();
 }
 

@@ -36,8 +36,9 @@ absl::StatusOr<std::string> PaiNamed(Connection& connection, const std::string& 
 struct Order {
   MfgToolPlan plan;
   std::string lot;
-  v1::ProductSpec spec;  // the lot's
-  std::string made_pai;  // DER, of --paa
+  v1::ProductSpec spec;   // the lot's
+  std::string made_pai;   // DER, of --paa
+  std::string rows_file;  // the --mcsv whose rows the devices are
 };
 
 // A refusal of the product's field, told by the flag that was typed.
@@ -60,7 +61,14 @@ absl::Status InFlags(const absl::Status& status) {
                                              {"spec.dac.lifetime_days", "--lifetime"},
                                              {"spec.dac.lifetime", "--lifetime"},
                                              {"spec.dac.valid_from", "--valid-from"},
-                                             {"spec.image.size", "--size"}};
+                                             {"spec.image.size", "--size"},
+                                             {"serial_number", "--serial-num"},
+                                             {"values.serial_number", "--serial-num"},
+                                             {"values.passcode", "--passcode"},
+                                             {"values.discriminator", "--discriminator"},
+                                             {"values.rotating_id", "--rd-id-uid"},
+                                             {"values.salt", "--salt"},
+                                             {"values.verifier", "--verifier"}};
   const auto refusal = RefusalOf(status);
   if (!refusal) return status;
   // The longest field that begins the refused one: "spec.certification_declaration.cd.vendor_id".
@@ -201,7 +209,10 @@ absl::Status Issue(Connection& line, const Order& order, MfgToolTree& tree,
       return true;
     }
     if (first_fault.ok())
-      first_fault = count == 1 ? status : Within(absl::StrCat("device ", index + 1), status);
+      first_fault = !order.rows_file.empty()
+                        ? Within(absl::StrCat(order.rows_file, " row ", index + 1), status)
+                    : count == 1 ? InFlags(status)
+                                 : Within(absl::StrCat("device ", index + 1), status);
     return false;
   };
   const absl::Status streamed = IssueMany(line, {}, next, take, [] { return false; });
@@ -216,6 +227,7 @@ absl::StatusOr<MfgToolResult> RunMfgTool(const MfgToolOptions& options, const Mf
   auto plan = PlanMfgTool(options);
   if (!plan.ok()) return plan.status();
   order.plan = *std::move(plan);
+  order.rows_file = options.mcsv.value_or("");
   auto line = tools.connect("line");
   if (!line.ok()) return line.status();
   const auto stub = v1::CatalogService::NewStub((*line)->channel());

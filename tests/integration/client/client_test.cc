@@ -168,6 +168,17 @@ TEST_F(ClientTest, StockOpensslAcceptsTheImagesSignatureAndRejectsAChangedBit) {
                 " --manifest " + Path("run/manifest.csv")),
             kOk)
       << said_;
+  // Files at hand do not get better by trying again.
+  const auto refused = [&](const std::string& file, const std::string& manifest) {
+    EXPECT_EQ(Run("image verify " + file + " --signature " + image + ".cms --certificate " +
+                  Path("run/image_certificate.pem") + manifest),
+              kRefused);
+    EXPECT_THAT(said_, testing::Not(HasSubstr("retry")));
+    return said_;
+  };
+  EXPECT_THAT(refused(Path("changed.bin"), ""), HasSubstr("not what was signed"));
+  Put("others.csv", "ticket,image_sha256\nt-1,00\n");
+  EXPECT_THAT(refused(image, " --manifest " + Path("others.csv")), HasSubstr("no row has this"));
 }
 
 TEST_F(ClientTest, WithRequestsOfDevicesNoPrivateKeyExistsAnywhere) {

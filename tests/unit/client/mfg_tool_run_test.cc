@@ -119,6 +119,24 @@ TEST_F(MfgToolRunTest, ProductionNeedsALot) {
   EXPECT_FALSE(roles_.contains("operator"));
 }
 
+TEST_F(MfgToolRunTest, ProductionRefusesToMakeAPaiUnderTheSandboxsPaa) {
+  catalog_.mode = "production";
+  options_.vendor_id = 0x131B;
+  options_.product_id = 0x1000;
+  options_.paa = true;
+  for (const char* lot : {"", "L1"}) {
+    options_.lot = lot;
+    const auto result = RunMfgTool(options_, tools_);
+    const auto refusal = RefusalOf(result.status());
+    ASSERT_TRUE(refusal) << result.status();
+    EXPECT_EQ(refusal->reason, Reason::TEST_CREDENTIAL);
+    EXPECT_EQ(refusal->field, "--paa");
+    EXPECT_NE(refusal->rule.find("assay authority pai create"), std::string::npos);
+  }
+  EXPECT_EQ(issuer_.issued, 0);
+  EXPECT_FALSE(roles_.contains("operator"));
+}
+
 TEST_F(MfgToolRunTest, ProductionRefusesAContradictingFlagByNameBeforeIssuing) {
   catalog_.mode = "production";
   options_.lot = "L1";
