@@ -22,6 +22,10 @@ constexpr Unique kUnique[] = {
     {"attempts_serial_number", "attempts", "serial_number, lot_id",
      "live AND serial_number IS NOT NULL"},
     {"attempts_dac", "attempts", "dac_serial, dac_issuer", "dac_serial IS NOT NULL"},
+    {"attempts_setup_code", "attempts", "setup_code_digest",
+     "live AND setup_code_digest IS NOT NULL"},
+    {"attempts_rotating_id", "attempts", "rotating_id_digest",
+     "live AND rotating_id_digest IS NOT NULL"},
     {"devices_attempt_id_key", "devices", "attempt_id", "true"},
     {"ledger_entries_seq", "ledger_entries", "seq", "seq IS NOT NULL"},
 };
