@@ -75,10 +75,10 @@ Office& Office::Shared() {
   return office;
 }
 
-Office::Office() {
+Office::Office(const std::string& dsn) {
   char pattern[] = "/tmp/assay-office-XXXXXX";
   folder_ = mkdtemp(pattern);
-  dsn_ = test_support::NewMigratedDatabase().dsn;
+  dsn_ = dsn.empty() ? test_support::NewMigratedDatabase().dsn : dsn;
   WriteConfig();
   auto sandbox = ops::LoadConfig(config_path(), ops::ConfigUse::kSandbox, absl::Now());
   Insist(sandbox.status(), "configuration for the sandbox");

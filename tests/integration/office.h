@@ -36,8 +36,9 @@ bool HasRetryInfo(const grpc::Status& status);
 
 class Office {
  public:
-  // Prepared and serving, with one active PAI for FFF1. Aborts the program when that fails.
-  Office();
+  // Prepared and serving, with one active PAI for FFF1, on a migrated database of its own or the
+  // one given. Aborts the program when that fails.
+  explicit Office(const std::string& dsn = "");
   ~Office();
   // The program's own, made at the first call.
   static Office& Shared();

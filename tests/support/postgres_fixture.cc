@@ -79,11 +79,11 @@ PostgresCluster& PostgresCluster::Shared() {
   return *shared;
 }
 
-absl::Status PostgresCluster::Make(const Options& options) {
+absl::Status PostgresCluster::MakeFolder(const std::string& wanted_parent) {
   bin_ = FindPrograms();
   if (bin_.empty()) return absl::NotFoundError("no PostgreSQL server is installed");
   const char* wanted = std::getenv("TMPDIR");
-  std::string parent = wanted != nullptr ? wanted : "/tmp";
+  std::string parent = !wanted_parent.empty() ? wanted_parent : wanted != nullptr ? wanted : "/tmp";
   // A socket's path has room for 107 bytes.
   if (parent.size() > 60 || !Searchable(parent)) parent = "/tmp";
   folder_ = parent + "/assay-pg-XXXXXX";
@@ -100,7 +100,11 @@ absl::Status PostgresCluster::Make(const Options& options) {
     prefix_ = absl::StrCat("setpriv --reuid=", user->pw_uid, " --regid=", user->pw_gid,
                            " --clear-groups ");
   }
-  if (absl::Status guarded = StartGuard(); !guarded.ok()) return guarded;
+  return StartGuard();
+}
+
+absl::Status PostgresCluster::Make(const Options& options) {
+  if (absl::Status made = MakeFolder(options.parent); !made.ok()) return made;
   if (absl::Status made =
           Run(absl::StrCat(bin_, "/initdb --no-sync --no-locale -E UTF8 -A trust -U ", kUser,
                            " -D ", folder_, "/data"));
@@ -116,7 +120,7 @@ absl::Status PostgresCluster::Make(const Options& options) {
   for (const std::string& setting : options.settings) config << setting << "\n";
   config.close();
   std::ofstream access(folder_ + "/data/pg_hba.conf");
-  access << "local all " << kPasswordUser << " scram-sha-256\nlocal all all trust\n";
+  access << "local all " << kPasswordUser << " scram-sha-256\nlocal all,replication all trust\n";
   access.close();
   if (!config || !access) return absl::InternalError("cannot write PostgreSQL's configuration");
   return StartAgain();
@@ -200,6 +204,31 @@ std::string PostgresCluster::NewDatabase() {
     std::abort();
   }
   return Dsn(name);
+}
+
+absl::StatusOr<std::unique_ptr<PostgresCluster>> PostgresCluster::StartStandby(
+    PostgresCluster& primary) {
+  std::unique_ptr<PostgresCluster> standby(new PostgresCluster());
+  if (absl::Status made = standby->MakeFolder(""); !made.ok()) return made;
+  if (absl::Status copied = standby->Run(
+          absl::StrCat(standby->bin_, "/pg_basebackup -R -c fast -X stream -h ", primary.folder_,
+                       " -U ", kUser, " -D ", standby->folder_, "/data"));
+      !copied.ok()) {
+    return copied;
+  }
+  std::ofstream config(standby->folder_ + "/data/postgresql.conf", std::ios::app);
+  config << "unix_socket_directories='" << standby->folder_ << "'\n";
+  config.close();
+  if (absl::Status started = standby->StartAgain(); !started.ok()) return started;
+  return standby;
+}
+
+bool PostgresCluster::Running() const {
+  return Run(absl::StrCat(bin_, "/pg_ctl -D ", folder_, "/data status")).ok();
+}
+
+absl::Status PostgresCluster::Promote() {
+  return Run(absl::StrCat(bin_, "/pg_ctl -s -w -t 60 -D ", folder_, "/data promote"));
 }
 
 absl::StatusOr<std::string> PostgresCluster::Execute(const std::string& dsn,

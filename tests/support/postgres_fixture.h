@@ -18,10 +18,13 @@ class PostgresCluster {
     // true.
     bool durable = false;
     std::vector<std::string> settings;  // "max_connections=12"
+    std::string parent = {};            // the folder to make its own in; empty: the temporary one
   };
 
   static absl::StatusOr<std::unique_ptr<PostgresCluster>> Start(const Options& options);
   static absl::StatusOr<std::unique_ptr<PostgresCluster>> Start() { return Start(Options{}); }
+  // A hot standby that follows `primary`, which must outlive it; read only until Promote.
+  static absl::StatusOr<std::unique_ptr<PostgresCluster>> StartStandby(PostgresCluster& primary);
   // The program's own cluster, started at the first call (about 0.6 s) and stopped at exit. Ends
   // the program with a message when PostgreSQL is not installed or does not start. Thread-safe.
   static PostgresCluster& Shared();
@@ -51,9 +54,14 @@ class PostgresCluster {
   // Starts a stopped cluster again, with its data.
   absl::Status StartAgain();
   absl::Status Restart(bool immediate);
+  // Whether the server's process lives; it may have ended by itself.
+  bool Running() const;
+  // A standby becomes a primary.
+  absl::Status Promote();
 
  private:
   PostgresCluster() = default;
+  absl::Status MakeFolder(const std::string& parent);
   absl::Status Make(const Options& options);
   absl::Status StartGuard();
   absl::Status Run(const std::string& command) const;

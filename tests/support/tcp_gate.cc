@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +25,24 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
+// Of a unix socket's path, or of ":port"; -1 where nobody listens.
+int Connect(const std::string& target) {
+  const bool tcp = target.starts_with(':');
+  const int fd = ::socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un path{};
+  path.sun_family = AF_UNIX;
+  std::strncpy(path.sun_path, target.c_str(), sizeof path.sun_path - 1);
+  sockaddr_in port{};
+  port.sin_family = AF_INET;
+  port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  port.sin_port = htons(static_cast<uint16_t>(tcp ? std::atoi(target.c_str() + 1) : 0));
+  const int connected = tcp ? ::connect(fd, reinterpret_cast<sockaddr*>(&port), sizeof port)
+                            : ::connect(fd, reinterpret_cast<sockaddr*>(&path), sizeof path);
+  if (connected == 0) return fd;
+  ::close(fd);
+  return -1;
+}
+
 }  // namespace
 
 struct TcpGate::Link {
@@ -30,6 +50,7 @@ struct TcpGate::Link {
   int server = -1;
   bool swallow = false;  // the next answer is lost, and the connection with it
   bool stalled = false;
+  std::atomic<bool> ended{false};
   void Cut() const {
     ::shutdown(client, SHUT_RDWR);
     ::shutdown(server, SHUT_RDWR);
@@ -40,7 +61,7 @@ struct TcpGate::Link {
   }
 };
 
-TcpGate::TcpGate(std::string unix_socket) : unix_socket_(std::move(unix_socket)) {
+TcpGate::TcpGate(std::string target) : target_(std::move(target)) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -108,15 +129,19 @@ void TcpGate::Accept() {
   while (!ending_) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) continue;
+    // Slices would wait for one another.
+    const int at_once = 1;
+    ::setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     auto link = std::make_shared<Link>();
     link->client = client;
-    link->server = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, unix_socket_.c_str(), sizeof address.sun_path - 1);
+    std::string target;
+    {
+      const std::lock_guard lock(mutex_);
+      target = target_;
+    }
+    link->server = Connect(target);
     // Where the server is down the link's end is the client's answer.
-    if (::connect(link->server, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-      continue;
+    if (link->server < 0) continue;
     const std::lock_guard lock(mutex_);
     links_.push_back(link);
     threads_.emplace_back([this, link] { Carry(link); });
@@ -144,10 +169,46 @@ void TcpGate::Carry(const std::shared_ptr<Link>& link) {
     if (ends[1].revents != 0) {
       const ssize_t size = ::recv(link->server, buffer, sizeof buffer, 0);
       if (size <= 0 || link->swallow) break;
-      if (!WriteAll(link->client, {buffer, static_cast<size_t>(size)})) break;
+      if (!Write(link->client, {buffer, static_cast<size_t>(size)})) break;
     }
   }
+  link->ended = true;
   link->Cut();
+}
+
+void TcpGate::Shape(size_t slice, std::chrono::microseconds pause) {
+  const std::lock_guard lock(mutex_);
+  slice_ = slice;
+  pause_ = pause;
+}
+
+void TcpGate::LeadTo(std::string target) {
+  const std::lock_guard lock(mutex_);
+  target_ = std::move(target);
+}
+
+size_t TcpGate::Open() const {
+  const std::lock_guard lock(mutex_);
+  size_t open = 0;
+  for (const auto& link : links_) open += link->ended ? 0 : 1;
+  return open;
+}
+
+bool TcpGate::Write(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    size_t slice = 0;
+    std::chrono::microseconds pause{0};
+    {
+      const std::lock_guard lock(mutex_);
+      slice = slice_ == 0 ? bytes.size() : std::min(slice_, bytes.size());
+      pause = pause_;
+    }
+    if (ending_) return false;
+    if (pause.count() > 0) std::this_thread::sleep_for(pause);
+    if (!WriteAll(fd, bytes.substr(0, slice))) return false;
+    bytes.remove_prefix(slice);
+  }
+  return true;
 }
 
 bool TcpGate::PassToServer(Link& link, std::string_view bytes) {
@@ -173,7 +234,7 @@ bool TcpGate::PassToServer(Link& link, std::string_view bytes) {
     }
   }
   if (now && act == Act::kCutBefore) return false;
-  if (!WriteAll(link.server, bytes)) return false;
+  if (!Write(link.server, bytes)) return false;
   if (!now) return true;
   if (act == Act::kCutAfter) return false;
   if (act == Act::kSwallowReply) link.swallow = true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -13,11 +14,11 @@
 
 namespace assay::test_support {
 
-// Listens on a loopback port of its own and forwards to a unix socket. Thread-safe. Ends the
-// program when it cannot listen.
+// Listens on a loopback port of its own and forwards to a unix socket, or to a loopback port
+// (":4711"). Thread-safe. Ends the program when it cannot listen.
 class TcpGate {
  public:
-  explicit TcpGate(std::string unix_socket);
+  explicit TcpGate(std::string target);
   ~TcpGate();
   TcpGate(const TcpGate&) = delete;
   TcpGate& operator=(const TcpGate&) = delete;
@@ -40,6 +41,12 @@ class TcpGate {
   // Nothing passes on any connection, old or new, until Resume.
   void Stall();
   void Resume();
+  // From now on bytes pass in pieces of `slice` at most (0: as they come), each after `pause`.
+  void Shape(size_t slice, std::chrono::microseconds pause);
+  // New connections go there; those that are stay.
+  void LeadTo(std::string target);
+  // Connections that are open.
+  size_t Open() const;
   // The connection that sends the most is cut after that many more bytes from its client; once.
   void CutAfterBytes(int64_t bytes);
 
@@ -49,8 +56,11 @@ class TcpGate {
   void Carry(const std::shared_ptr<Link>& link);
   // What is to be done with the bytes a client sent.
   bool PassToServer(Link& link, std::string_view bytes);
+  bool Write(int fd, std::string_view bytes);
 
-  const std::string unix_socket_;
+  std::string target_;
+  size_t slice_ = 0;
+  std::chrono::microseconds pause_{0};
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> ending_{false};

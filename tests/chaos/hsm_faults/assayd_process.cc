@@ -46,16 +46,20 @@ void Replace(std::string& text, const std::string& from, const std::string& to) 
 }  // namespace
 
 AssaydProcess::AssaydProcess(const std::string& program, const std::string& folder,
-                             std::string config)
-    : log_(folder + "/assayd.log"), port_(FreePort()), metrics_port_(FreePort()) {
+                             std::string config, const AssaydOptions& options)
+    : log_((options.log_folder.empty() ? folder : options.log_folder) + "/" + options.name +
+           ".log"),
+      port_(FreePort()),
+      metrics_port_(FreePort()) {
   Replace(config, "METRICS_PORT", std::to_string(metrics_port_));
   Replace(config, "PORT", std::to_string(port_));
-  const std::string path = folder + "/struck.yaml";
+  const std::string path = folder + "/" + options.name + ".yaml";
   std::ofstream(path) << config;
   child_ = fork();
   if (child_ == 0) {
     const int log = open(log_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     dup2(log, STDERR_FILENO);
+    for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
     execl(program.c_str(), program.c_str(), "--config", path.c_str(), nullptr);
     _exit(127);
   }

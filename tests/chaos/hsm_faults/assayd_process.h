@@ -4,20 +4,30 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace assay::chaos {
+
+struct AssaydOptions {
+  std::string name = "struck";  // of its configuration's file, for several in one folder
+  std::string log_folder = {};  // empty: beside the configuration
+  std::vector<std::pair<std::string, std::string>> environment = {};  // beside what is inherited
+};
 
 // Ends the child when it goes. Throws std::runtime_error where it does not serve.
 class AssaydProcess {
  public:
   // `config`: the file's text, in which PORT and METRICS_PORT stand for free ports; written with
   // the log into `folder`.
-  AssaydProcess(const std::string& program, const std::string& folder, std::string config);
+  AssaydProcess(const std::string& program, const std::string& folder, std::string config,
+                const AssaydOptions& options = {});
   ~AssaydProcess();
   AssaydProcess(const AssaydProcess&) = delete;
   AssaydProcess& operator=(const AssaydProcess&) = delete;
 
   int port() const { return port_; }
+  pid_t pid() const { return child_; }
   // Still the process that was started.
   bool Alive() const;
   // The body of GET `path` on the metrics port; empty where it does not answer.

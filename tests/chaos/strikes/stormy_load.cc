@@ -1,0 +1,106 @@
+#include "tests/chaos/strikes/stormy_load.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/office.h"
+
+namespace assay::chaos {
+
+using std::chrono::milliseconds;
+
+struct StormyLoad::Call {
+  grpc::ClientContext context;
+  v1::IssueRequest request;
+  v1::IssueResponse response;
+  Steady::time_point begun = Steady::now();
+};
+
+StormyLoad::StormyLoad(std::vector<std::shared_ptr<grpc::Channel>> channels, std::string lot,
+                       milliseconds patience)
+    : channels_(std::move(channels)), lot_(std::move(lot)), patience_(patience) {
+  for (const auto& channel : channels_) stubs_.push_back(v1::IssuanceService::NewStub(channel));
+}
+
+void StormyLoad::Ask() {
+  auto call = std::make_shared<Call>();
+  const auto deadline = std::chrono::system_clock::now() + patience_;
+  const auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(deadline.time_since_epoch()).count();
+  call->context.set_deadline(deadline);
+  call->request.set_lot(lot_);
+  call->request.set_ticket(absl::StrCat("storm-", ++number_, "-", micros));
+  ++under_way_;
+  {
+    const std::lock_guard lock(mutex_);
+    ++storm_.asked;
+  }
+  stubs_[number_ % stubs_.size()]->async()->Issue(&call->context, &call->request, &call->response,
+                                                  [this, call](const grpc::Status& status) {
+                                                    Count(*call, status);
+                                                    --under_way_;
+                                                  });
+}
+
+void StormyLoad::Count(const Call& call, const grpc::Status& status) {
+  const double took = std::chrono::duration<double, std::milli>(Steady::now() - call.begun).count();
+  const std::string reason = integration::ReasonIn(status);
+  const std::lock_guard lock(mutex_);
+  if (status.ok()) {
+    const bool in_time = took <= static_cast<double>(patience_.count());
+    ++(in_time ? storm_.given : storm_.late);
+    storm_.answer_ms.push_back(took);
+  } else if (reason == "OVERLOADED") {
+    ++storm_.overloaded;
+    storm_.refusal_ms.push_back(took);
+    if (!integration::HasRetryInfo(status)) ++storm_.unhinted;
+  } else if (reason == "DEADLINE_TOO_SHORT" ||
+             status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    ++storm_.expired;
+  } else {
+    ++storm_.other;
+  }
+}
+
+Storm StormyLoad::Take(Steady::time_point begun) {
+  const double seconds = std::chrono::duration<double>(Steady::now() - begun).count();
+  Storm taken;
+  {
+    const std::lock_guard lock(mutex_);
+    taken.given = storm_.given;
+  }
+  while (under_way_ > 0) std::this_thread::sleep_for(milliseconds(1));
+  const std::lock_guard lock(mutex_);
+  const uint64_t given = taken.given;
+  std::swap(taken, storm_);
+  storm_ = Storm();
+  // What was answered after the end belongs to no second of it.
+  taken.given = given;
+  taken.seconds = seconds;
+  std::sort(taken.answer_ms.begin(), taken.answer_ms.end());
+  std::sort(taken.refusal_ms.begin(), taken.refusal_ms.end());
+  return taken;
+}
+
+Storm StormyLoad::Closed(int in_flight, milliseconds length) {
+  const auto begun = Steady::now();
+  while (Steady::now() < begun + length) {
+    while (under_way_ < in_flight) Ask();
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return Take(begun);
+}
+
+Storm StormyLoad::Open(double rate, milliseconds length) {
+  const auto begun = Steady::now();
+  uint64_t asked = 0;
+  while (Steady::now() < begun + length) {
+    const double passed = std::chrono::duration<double>(Steady::now() - begun).count();
+    for (; static_cast<double>(asked) < rate * passed; ++asked) Ask();
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return Take(begun);
+}
+
+}  // namespace assay::chaos
