@@ -12,6 +12,7 @@ import profile_of
 from measure import Loader, percentile, summary
 
 LARGE_LOT = "server-key"
+STEPS = ("admit", "ticket", "claim", "build", "intent", "sign", "verify", "seal")
 STEADY_BAR_MS = {1000: 50, 10000: 80}
 PEAK_SHARE = 0.7
 MEMORY_BAR_MIB = 256
@@ -272,12 +273,7 @@ class Session:
 
 def step_times(before, after):
     """Milliseconds a ticket spent in each of the eight steps, waiting included."""
-    steps = {}
-    for (name, labels), value in after.items():
-        if name == "assay_issue_step_seconds_sum":
-            count_key = ("assay_issue_step_seconds_count", labels)
-            count = after[count_key] - before.get(count_key, 0)
-            step = re.search(r'step="(\w+)"', labels)[1]
-            if count > 0:
-                steps[step] = 1000 * (value - before.get((name, labels), 0)) / count
-    return steps
+    def grown(name, step):
+        key = (f"assay_issue_step_seconds_{name}", f'step="{step}"')
+        return after.get(key, 0) - before.get(key, 0)
+    return {step: 1000 * grown("sum", step) / grown("count", step) for step in STEPS if grown("count", step) > 0}

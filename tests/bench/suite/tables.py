@@ -107,8 +107,8 @@ def refusals(result):
 def report(result, flames=()):
     """All of it as Markdown, which a terminal shows as well."""
     form = (f"{result['processor']}, {result['cores']} cores; {result['taken_at']}, commit {result['commit']}, the {result['form']} "
-            f"form in {result['took_seconds'] // 60} min {result['took_seconds'] % 60} s: {result['rounds']} rounds of "
-            f"{result['seconds_a_window']} s, one row after the other, medians; client and database on the same cores.")
+            f"form in {result['took_seconds'] // 60} min {result['took_seconds'] % 60} s: {result['rounds']} "
+            f"round{'s' if result['rounds'] > 1 else ''} of {result['seconds_a_window']} s a row, one row after the other, medians; client and database on the same cores.")
     out = [form, noise(result), "Bars:", bars(result),
            "Identities a second. *Ideal* is the cryptography alone on all cores with the fastest kernels, *bare OpenSSL* the same "
            "with OpenSSL's PBKDF2, both measured beside each group of rows; µs are processor time an identity.",
