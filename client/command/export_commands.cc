@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/records.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/command/checkpoint_age.h"
 #include "client/command/commands.h"
 #include "client/fault.h"
 #include "client/files.h"
@@ -93,25 +94,6 @@ absl::StatusOr<Signed> OpenManifest(const std::string& text, const tlog::NoteKey
   return opened;
 }
 
-absl::Status CheckNotBefore(const tlog::NoteKey& key, const tlog::Checkpoint& checkpoint,
-                            const std::string& file) {
-  if (file.empty()) return absl::OkStatus();
-  const auto note = ReadTextFile(file);
-  if (!note.ok()) return note.status();
-  const auto earlier = tlog::OpenCheckpoint(*note, key);
-  if (!earlier.ok()) return Within(file, earlier.status());
-  if (checkpoint.size < earlier->size) {
-    return Refuse(Reason::CHECKPOINT_STALE,
-                  absl::StrCat("the export's checkpoint has ", checkpoint.size, " entries, ", file,
-                               " has ", earlier->size, ": ask for a newer export"));
-  }
-  if (checkpoint.size == earlier->size && checkpoint.root != earlier->root) {
-    return Refuse(Reason::LEDGER_FORKED,
-                  absl::StrCat("two roots of size ", checkpoint.size, " are signed"));
-  }
-  return absl::OkStatus();
-}
-
 // What is in the file, without holding it.
 absl::StatusOr<std::pair<uint64_t, std::string>> DigestOfFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -191,7 +173,7 @@ absl::Status VerifyExport(Context& context, const AuditOptions& options) {
         absl::StrCat("is not what was signed: it has ", found->first, " bytes, the export ",
                      manifest.value("bytes", uint64_t{0}), "; its SHA-256 is ", found->second));
   }
-  ASSAY_RETURN_IF_ERROR(CheckNotBefore(*key, opened->checkpoint, options.not_before));
+  ASSAY_RETURN_IF_ERROR(CheckNotBefore(*key, opened->checkpoint, options.not_before, "export"));
   if (context.json()) {
     context.Print(manifest.dump() + "\n");
     return absl::OkStatus();

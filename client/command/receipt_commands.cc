@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/ledger.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/command/checkpoint_age.h"
 #include "client/command/ledger_commands.h"
 #include "client/device_folder.h"
 #include "client/files.h"
@@ -52,25 +53,6 @@ absl::Status CheckFiles(const json& entry, const ReceiptOptions& options) {
   if (!options.device_id.empty() && entry.value("device", "") != options.device_id) {
     return RefuseField(Reason::FIELDS_CONTRADICT, "--device", options.device_id,
                        "is not the device of the entry");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckAge(const tlog::NoteKey& key, const tlog::Checkpoint& checkpoint,
-                      const std::string& file) {
-  if (file.empty()) return absl::OkStatus();
-  const auto note = ReadTextFile(file);
-  if (!note.ok()) return note.status();
-  const auto earlier = tlog::OpenCheckpoint(*note, key);
-  if (!earlier.ok()) return Within(file, earlier.status());
-  if (checkpoint.size < earlier->size) {
-    return Refuse(Reason::CHECKPOINT_STALE,
-                  absl::StrCat("the receipt's checkpoint has ", checkpoint.size, " entries, ", file,
-                               " has ", earlier->size, ": ask for a newer receipt"));
-  }
-  if (checkpoint.size == earlier->size && checkpoint.root != earlier->root) {
-    return Refuse(Reason::LEDGER_FORKED,
-                  absl::StrCat("two roots of size ", checkpoint.size, " are signed"));
   }
   return absl::OkStatus();
 }
@@ -149,7 +131,7 @@ absl::Status VerifyReceiptFile(Context& context, const ReceiptOptions& options) 
   if (!text.ok()) return text.status();
   const auto proved = tlog::VerifyReceipt(*text, *key, witnesses, least);
   if (!proved.ok()) return proved.status();
-  ASSAY_RETURN_IF_ERROR(CheckAge(*key, proved->checkpoint, options.not_before));
+  ASSAY_RETURN_IF_ERROR(CheckNotBefore(*key, proved->checkpoint, options.not_before, "receipt"));
   const json leaf = json::parse(AsText(proved->entry), nullptr, false);
   if (!leaf.is_object()) {
     return RefuseField(Reason::FIELD_MALFORMED, "receipt", options.file,

@@ -3,20 +3,10 @@
 #include <memory>
 #include <utility>
 
+#include "client/command/tree.h"
+
 namespace assay::client {
 namespace {
-
-template <typename Options>
-CLI::App* Leaf(CLI::App& parent, const ChooseAction& choose, const std::string& name,
-               const std::string& help, absl::Status (*run)(Context&, const Options&),
-               const std::shared_ptr<Options>& options) {
-  CLI::App* const leaf = parent.add_subcommand(name, help);
-  leaf->fallthrough();
-  leaf->callback([choose, run, options] {
-    choose([run, options](Context& context) { return run(context, *options); });
-  });
-  return leaf;
-}
 
 void AddFilter(CLI::App* app, AuditOptions& options) {
   app->add_option("--lot", options.lot);
@@ -36,9 +26,9 @@ void AddFilter(CLI::App* app, AuditOptions& options) {
 
 void AddExport(CLI::App& audit, const ChooseAction& choose) {
   auto options = std::make_shared<AuditOptions>();
-  CLI::App* app =
-      Leaf(audit, choose, "export", "the rows of a filter as a file, with a manifest the HSM signs",
-           &ExportRecords, options);
+  CLI::App* app = AddLeaf(audit, choose, "export",
+                          "the rows of a filter as a file, with a manifest the HSM signs",
+                          &ExportRecords, options);
   AddFilter(app, *options);
   app->add_option("--format", options->format, "csv or jsonl")
       ->check(CLI::IsMember({"csv", "jsonl"}));
@@ -52,9 +42,9 @@ void AddExport(CLI::App& audit, const ChooseAction& choose) {
       "  assay audit verify-export 2026-47.csv --key ledger.vkey");
 
   options = std::make_shared<AuditOptions>();
-  app = Leaf(audit, choose, "verify-export",
-             "check an export against its manifest with the public key alone", &VerifyExport,
-             options);
+  app = AddLeaf(audit, choose, "verify-export",
+                "check an export against its manifest with the public key alone", &VerifyExport,
+                options);
   app->add_option("file", options->file, "the export")->required();
   app->add_option("--manifest", options->manifest, "(default: FILE.manifest)");
   app->add_option("--key", options->key, "the ledger's verifier key, or its file")->required();
@@ -69,12 +59,12 @@ void AddAuditCommands(CLI::App& root, const ChooseAction& choose) {
   audit->require_subcommand(1);
   audit->fallthrough();
   auto options = std::make_shared<AuditOptions>();
-  CLI::App* app = Leaf(*audit, choose, "list", "devices", &ListDevices, options);
+  CLI::App* app = AddLeaf(*audit, choose, "list", "devices", &ListDevices, options);
   AddFilter(app, *options);
   app->add_option("--limit", options->limit, "rows (default 100)")->check(CLI::PositiveNumber);
 
   options = std::make_shared<AuditOptions>();
-  app = Leaf(*audit, choose, "show", "one device, and who did what to it", &ShowDevice, options);
+  app = AddLeaf(*audit, choose, "show", "one device, and who did what to it", &ShowDevice, options);
   CLI::Option* id = app->add_option("device", options->device_id, "device id");
   CLI::Option* serial =
       app->add_option("--dac-serial", options->dac_serial, "serial number of its DAC, hex")
@@ -92,8 +82,8 @@ void AddAuditCommands(CLI::App& root, const ChooseAction& choose) {
   AddExport(*audit, choose);
 
   options = std::make_shared<AuditOptions>();
-  app = Leaf(*audit, choose, "watch", "what happens to the devices of a filter, as it happens",
-             &WatchRecords, options);
+  app = AddLeaf(*audit, choose, "watch", "what happens to the devices of a filter, as it happens",
+                &WatchRecords, options);
   AddFilter(app, *options);
   app->add_option("-n,--events", options->events, "end after so many (default: never)");
   app->add_option("--pause-ms", options->pause_ms, "between two looks (default 1000)")
@@ -124,17 +114,17 @@ void AddLeaseCommands(CLI::App& lots, const ChooseAction& choose) {
   });
 
   auto list = std::make_shared<LeaseOptions>();
-  app = Leaf(*group, choose, "list", "leases of a lot", &ListLeases, list);
+  app = AddLeaf(*group, choose, "list", "leases of a lot", &ListLeases, list);
   app->add_option("lot", list->lot, "the lot")->required();
   app->add_flag("--all", list->all, "also those that have ended");
   auto release = std::make_shared<LeaseOptions>();
-  app = Leaf(*group, choose, "release", "end a lease before its time", &ReleaseLease, release);
+  app = AddLeaf(*group, choose, "release", "end a lease before its time", &ReleaseLease, release);
   app->add_option("lot", release->lot, "the lot")->required();
   app->add_option("id", release->id, "the lease's number")->required();
 
   auto reconcile = std::make_shared<ReconcileOptions>();
-  app = Leaf(lots, choose, "reconcile", "what became of a lot's units, per line and shift",
-             &ReconcileLot, reconcile);
+  app = AddLeaf(lots, choose, "reconcile", "what became of a lot's units, per line and shift",
+                &ReconcileLot, reconcile);
   app->add_option("lot", reconcile->lot, "the lot")->required();
   app->add_option("--shifts", reconcile->shifts, "when shifts begin, as 06:00,14:00,22:00")
       ->delimiter(',');

@@ -2,28 +2,10 @@
 #include <utility>
 
 #include "client/command/revocation_commands.h"
+#include "client/command/tree.h"
 
 namespace assay::client {
 namespace {
-
-template <typename Options>
-CLI::App* Leaf(CLI::App& parent, const Choose& choose, const std::string& name,
-               const std::string& help, absl::Status (*run)(Context&, const Options&),
-               const std::shared_ptr<Options>& options) {
-  CLI::App* const leaf = parent.add_subcommand(name, help);
-  leaf->fallthrough();
-  leaf->callback([choose, run, options] {
-    choose([run, options](Context& context) { return run(context, *options); });
-  });
-  return leaf;
-}
-
-CLI::App* Group(CLI::App& parent, const std::string& name, const std::string& help) {
-  CLI::App* const group = parent.add_subcommand(name, help);
-  group->require_subcommand(1);
-  group->fallthrough();
-  return group;
-}
 
 void AddReason(CLI::App* app, RevokeOptions& options) {
   app->add_option("--reason", options.reason,
@@ -36,34 +18,34 @@ void AddReason(CLI::App* app, RevokeOptions& options) {
 }  // namespace
 
 void AddRevocationCommands(CLI::App& authority, const Choose& choose) {
-  CLI::App* const revoke = Group(authority, "revoke", "revoke for ever");
+  CLI::App* const revoke = AddGroup(authority, "revoke", "revoke for ever");
   auto options = std::make_shared<RevokeOptions>();
-  CLI::App* app = Leaf(*revoke, choose, "device", "one device", &RevokeDevice, options);
+  CLI::App* app = AddLeaf(*revoke, choose, "device", "one device", &RevokeDevice, options);
   app->add_option("device", options->name, "its id");
   app->add_option("--dac-serial", options->dac_serial, "hex, instead of the id");
   AddReason(app, *options);
-  app = Leaf(*revoke, choose, "lot", "every device of a lot, and close it", &RevokeLot, options);
+  app = AddLeaf(*revoke, choose, "lot", "every device of a lot, and close it", &RevokeLot, options);
   app->add_option("name", options->name)->required();
   AddReason(app, *options);
-  app = Leaf(*revoke, choose, "pai", "a PAI, and with it all its devices", &RevokePai, options);
+  app = AddLeaf(*revoke, choose, "pai", "a PAI, and with it all its devices", &RevokePai, options);
   app->add_option("name", options->name)->required();
   AddReason(app, *options);
 
   auto list = std::make_shared<CrlCommandOptions>();
-  app = Leaf(authority, choose, "crl", "an issuer's revocation list", &FetchCrl, list);
+  app = AddLeaf(authority, choose, "crl", "an issuer's revocation list", &FetchCrl, list);
   app->add_option("issuer", list->issuer, "a PAI's name, or one of crl-issuers")->required();
   app->add_option("--part", list->part, "of a list that was divided (default 0)");
   app->add_flag("--fresh", list->fresh, "have a new one signed now");
   app->add_option("--out", list->out, "file: DER, or PEM where it ends in .pem");
-  Leaf(authority, choose, "crl-issuers", "whose lists there are", &ListCrlIssuers, list);
-  app = Leaf(authority, choose, "crl-delegate", "give a PAI's lists a signer of their own",
-             &DelegateCrl, list);
+  AddLeaf(authority, choose, "crl-issuers", "whose lists there are", &ListCrlIssuers, list);
+  app = AddLeaf(authority, choose, "crl-delegate", "give a PAI's lists a signer of their own",
+                &DelegateCrl, list);
   app->add_option("pai", list->issuer)->required();
-  app = Leaf(authority, choose, "revocation-set", "what commissioners look devices up in (JSON)",
-             &FetchRevocationSet, list);
+  app = AddLeaf(authority, choose, "revocation-set", "what commissioners look devices up in (JSON)",
+                &FetchRevocationSet, list);
   app->add_option("--out", list->out, "file (default: standard output)");
-  app = Leaf(authority, choose, "distribution-point", "records for the DCL, ready made",
-             &ShowDistributionPoints, list);
+  app = AddLeaf(authority, choose, "distribution-point", "records for the DCL, ready made",
+                &ShowDistributionPoints, list);
   app->add_option("pai", list->issuer)->required();
   app->add_option("--out", list->out, "folder for the records and certificates");
 }
@@ -71,8 +53,8 @@ void AddRevocationCommands(CLI::App& authority, const Choose& choose) {
 void AddVerifyCommands(CLI::App& root, const Choose& choose) {
   auto files = std::make_shared<VerifyOptions>();
   CLI::App* app =
-      Leaf(root, choose, "verify", "would a commissioner take this device? files only, no server",
-           &VerifyFiles, files);
+      AddLeaf(root, choose, "verify",
+              "would a commissioner take this device? files only, no server", &VerifyFiles, files);
   app->add_option("--dac", files->dac, "PEM or DER")->required();
   app->add_option("--pai", files->pai, "PEM or DER")->required();
   app->add_option("--paa", files->paas, "trusted PAAs, PEM or DER")->required();
@@ -89,14 +71,15 @@ void AddVerifyCommands(CLI::App& root, const Choose& choose) {
   app->add_option("--revocation-set", files->revocation_set, "JSON file");
   app->add_option("--at", files->at, "date to judge at (default: now)");
 
-  CLI::App* const group = Group(root, "attest", "check a unit at the end of the line");
+  CLI::App* const group = AddGroup(root, "attest", "check a unit at the end of the line");
   auto attest = std::make_shared<AttestOptions>();
-  app = Leaf(*group, choose, "begin", "get nonce and challenge for the unit", &BeginAttest, attest);
+  app = AddLeaf(*group, choose, "begin", "get nonce and challenge for the unit", &BeginAttest,
+                attest);
   app->add_option("--device", attest->device_id, "its id; or --lot and --ticket");
   app->add_option("--lot", attest->lot);
   app->add_option("--ticket", attest->ticket);
   app->add_option("--folder", attest->folder, "where nonce.bin and challenge.bin go")->required();
-  app = Leaf(*group, choose, "finish", "hand in what the unit answered", &FinishAttest, attest);
+  app = AddLeaf(*group, choose, "finish", "hand in what the unit answered", &FinishAttest, attest);
   app->add_option("--folder", attest->folder, "of `begin`")->required();
   app->add_option("--elements", attest->elements, "file")->required();
   app->add_option("--signature", attest->signature, "64 bytes, hex or @FILE")->required();
