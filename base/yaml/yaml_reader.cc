@@ -51,8 +51,9 @@ std::optional<std::chrono::milliseconds> ReadDuration(std::string_view text) {
   return std::nullopt;
 }
 
-Section::Section(YAML::Node node, std::string path, Problems& problems)
-    : node_(std::move(node)), path_(std::move(path)), problems_(&problems) {
+Section::Section(YAML::Node node, std::string path, Problems& problems,
+                 std::set<std::string>* asked)
+    : node_(std::move(node)), path_(std::move(path)), problems_(&problems), asked_(asked) {
   if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
     problems_->push_back(
         absl::StrCat(path_.empty() ? "the document" : path_, ": must be a mapping", Line(node_)));
@@ -71,6 +72,7 @@ void Section::Complain(const std::string& key, const std::string& rule) {
 
 YAML::Node Section::Find(const std::string& key) {
   known_.insert(key);
+  if (asked_ != nullptr) asked_->insert(PathOf(key));
   if (!node_.IsMap()) return YAML::Node(YAML::NodeType::Undefined);
   const YAML::Node& reading = node_;
   return reading[key];
@@ -156,7 +158,7 @@ Section Section::Sub(const std::string& key, bool required) {
   if (required && (!node.IsDefined() || node.IsNull())) {
     problems_->push_back(absl::StrCat(PathOf(key), ": is missing"));
   }
-  return Section(node.IsDefined() ? node : YAML::Node(), PathOf(key), *problems_);
+  return Section(node.IsDefined() ? node : YAML::Node(), PathOf(key), *problems_, asked_);
 }
 
 std::vector<Section> Section::List(const std::string& key) {
@@ -168,7 +170,7 @@ std::vector<Section> Section::List(const std::string& key) {
     return sections;
   }
   for (size_t i = 0; i < node.size(); ++i) {
-    sections.emplace_back(node[i], absl::StrCat(PathOf(key), "[", i, "]"), *problems_);
+    sections.emplace_back(node[i], absl::StrCat(PathOf(key), "[", i, "]"), *problems_, asked_);
   }
   return sections;
 }

@@ -22,7 +22,10 @@ using Problems = std::vector<std::string>;
 // answered.
 class Section {
  public:
-  Section(YAML::Node node, std::string path, Problems& problems);
+  // `asked`, where given, gathers the path of every key that is asked for; it must outlive the
+  // section and those below it.
+  Section(YAML::Node node, std::string path, Problems& problems,
+          std::set<std::string>* asked = nullptr);
 
   bool Has(const std::string& key);
   std::string PathOf(const std::string& key) const;
@@ -50,6 +53,7 @@ class Section {
   YAML::Node node_;
   std::string path_;
   Problems* problems_;
+  std::set<std::string>* asked_;
   std::set<std::string> known_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "server/app/commands.h"
 #include "server/app/version.h"
+#include "server/ops/config.h"
 #include "server/ops/metrics_table.h"
 
 int main(int argc, char** argv) {
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
       "sandbox", "make the sandbox's keys in the token and write their certificates");
   CLI::App* table =
       app.add_subcommand("metrics-table", "list every figure of /metrics, as Markdown");
+  CLI::App* keys = app.add_subcommand("config-keys", "list every key of the configuration");
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
@@ -30,6 +32,10 @@ int main(int argc, char** argv) {
   }
   if (table->parsed()) {
     std::cout << assay::ops::MetricsTable();
+    return 0;
+  }
+  if (keys->parsed()) {
+    for (const std::string& key : assay::ops::ConfigKeys()) std::cout << key << "\n";
     return 0;
   }
   if (config.empty()) {

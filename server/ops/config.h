@@ -129,6 +129,9 @@ struct ConfigProbes {
 absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::Time now,
                                   const ConfigProbes& probes = {});
 
+// The path of every key there is, in order: "database.pool", "grants[].identity".
+std::vector<std::string> ConfigKeys();
+
 // A PIN or password out of a file only its owner (and group, reading) may touch, or out of the
 // environment.
 absl::Status CheckSecretFile(const std::string& path);
