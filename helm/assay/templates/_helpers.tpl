@@ -56,6 +56,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if hasSuffix "m" $cpu -}}{{ divf (trimSuffix "m" $cpu | float64) 1000.0 | ceil | int }}{{- else -}}{{ $cpu | float64 | ceil | int }}{{- end -}}
 {{- end -}}
 
+{{/* Where a token's PIN lies: the first token's (""), or that of another key of the same source. */}}
+{{- define "assay.pinFile" -}}{{ ternary "/run/assay/pin" (printf "/run/assay/pin.%s" .) (eq . "") }}{{- end -}}
+
+{{/* The keys of further PINs, each once, parted by commas. */}}
+{{- define "assay.furtherPins" -}}
+{{- $keys := list -}}
+{{- range .Values.hsm.failover -}}{{- with .pinKey -}}{{- if ne . $.Values.hsm.pin.key -}}{{- $keys = append $keys . -}}{{- end -}}{{- end -}}{{- end -}}
+{{- $keys | uniq | join "," -}}
+{{- end -}}
+
 {{/* What the schema cannot say, because it concerns several values. */}}
 {{- define "assay.check" -}}
 {{- $v := .Values -}}
@@ -66,6 +76,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $one = list $v.hsm.pin.secretName $v.hsm.pin.csi.driver | compact -}}
 {{- if ne (len $one) 1 -}}{{ fail "hsm.pin: give either secretName or csi" }}{{- end -}}
 {{- if and (eq $v.mode "production") (not $v.hsm.token.label) (not $v.hsm.token.serial) -}}{{ fail "hsm.token: give a label or a serial" }}{{- end -}}
+{{- range $i, $one := $v.hsm.failover -}}
+{{- if and (not $one.token.label) (not $one.token.serial) -}}{{ fail (printf "hsm.failover[%d].token: give a label or a serial" $i) }}{{- end -}}
+{{- end -}}
 {{- $one = list $v.hsm.module.volume.claimName $v.hsm.module.volume.hostPath $v.hsm.module.fromImage.image | compact -}}
 {{- if gt (len $one) 1 -}}{{ fail "hsm.module: give at most one of volume.claimName, volume.hostPath and fromImage" }}{{- end -}}
 {{- if and $v.hsm.module.fromImage.image (not $v.hsm.module.fromImage.copyFrom) -}}{{ fail "hsm.module.fromImage: copyFrom is missing" }}{{- end -}}
