@@ -13,88 +13,12 @@
 #include "matter/name.h"
 #include "matter/test_credentials.h"
 #include "nlohmann/json.hpp"
+#include "server/authority/pai_act.h"
 #include "server/authority/pai_check.h"
 #include "server/lot/act.h"
 
 namespace assay::authority {
 namespace {
-
-constexpr uint32_t kHighestVendor = 0xFFF4;
-
-// What every change begins with: role, request id, name.
-template <typename Request>
-absl::Status CheckChange(const access::Caller& caller, const Request& request) {
-  ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
-  ASSAY_RETURN_IF_ERROR(lot::MakeAct(caller, "", request.name(), request).status());
-  return lot::CheckName("name", request.name());
-}
-
-// The act, told for the ledger by what it leaves behind.
-template <typename Request>
-absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view kind,
-                                const Request& request, const db::Pai& pai) {
-  auto act = lot::MakeAct(caller, kind, pai.name, request);
-  if (!act.ok()) return act.status();
-  nlohmann::json detail = {{"kind", kind},
-                           {"actor", caller.uri},
-                           {"request_sha256", ToHex(act->digest)},
-                           {"pai", pai.name},
-                           {"vendor_id", matter::IdToText(pai.vendor_id)},
-                           {"key_label", pai.key_label},
-                           {"public_key_sha256", ToHex(Sha256(pai.public_key))}};
-  if (pai.product_id) detail["product_id"] = matter::IdToText(*pai.product_id);
-  if (!pai.certificate.empty()) {
-    detail["certificate_sha256"] = ToHex(Sha256(pai.certificate));
-    detail["paa_certificate_sha256"] = ToHex(Sha256(pai.paa_certificate));
-  }
-  act->detail = detail.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return act;
-}
-
-v1::PaiState StateOf(db::PaiState state) {
-  switch (state) {
-    case db::PaiState::kPending:
-      return v1::PAI_STATE_PENDING;
-    case db::PaiState::kActive:
-      return v1::PAI_STATE_ACTIVE;
-    case db::PaiState::kRetired:
-      return v1::PAI_STATE_RETIRED;
-  }
-  return v1::PAI_STATE_UNSPECIFIED;
-}
-
-v1::Pai ToProto(const db::Pai& pai) {
-  v1::Pai out;
-  out.set_name(pai.name);
-  out.set_vendor_id(pai.vendor_id);
-  if (pai.product_id) out.set_product_id(*pai.product_id);
-  out.set_state(StateOf(pai.state));
-  out.set_key_label(pai.key_label);
-  out.set_public_key(ToText(pai.public_key));
-  out.set_csr(ToText(pai.csr));
-  out.set_certificate(ToText(pai.certificate));
-  out.set_paa_certificate(ToText(pai.paa_certificate));
-  const int64_t micros = absl::ToUnixMicros(pai.created_at);
-  out.mutable_created_at()->set_seconds(micros / 1'000'000);
-  out.mutable_created_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000) * 1000);
-  return out;
-}
-
-absl::StatusOr<v1::Pai> ToProto(const absl::StatusOr<db::Pai>& pai) {
-  if (!pai.ok()) return pai.status();
-  return ToProto(*pai);
-}
-
-template <typename Request>
-absl::StatusOr<v1::Pai> Record(db::Store& store,
-                               absl::StatusOr<db::Pai> (db::Store::*change)(const db::Act&,
-                                                                            const db::Pai&),
-                               const access::Caller& caller, std::string_view kind,
-                               const Request& request, const db::Pai& pai) {
-  const auto act = MakeAct(caller, kind, request, pai);
-  if (!act.ok()) return act.status();
-  return ToProto((store.*change)(*act, pai));
-}
 
 lot::GuardedEffect ActivationEffect(const db::Pai& pai) {
   return {absl::StrCat(
@@ -115,26 +39,6 @@ absl::StatusOr<Bytes> DerOf(absl::string_view field, const std::string& text) {
   auto der = matter::FromPem("CERTIFICATE", text);
   if (!der.ok()) return Within(field, der.status());
   return der;
-}
-
-template <typename Request>
-absl::Status CheckIds(const Request& request, bool production) {
-  const uint32_t vendor = request.vendor_id();
-  if (vendor == 0 || vendor > kHighestVendor ||
-      (vendor > 0xFFF0 && !matter::IsTestVendor(static_cast<uint16_t>(vendor)))) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "vendor_id", std::to_string(vendor),
-                       "1 to 65520 (0xFFF0), or a test vendor 0xFFF1 to 0xFFF4");
-  }
-  if (production && matter::IsTestVendor(static_cast<uint16_t>(vendor))) {
-    return RefuseField(Reason::TEST_CREDENTIAL, "vendor_id",
-                       matter::IdToText(static_cast<uint16_t>(vendor)),
-                       "FFF1 to FFF4 are for tests");
-  }
-  if (request.has_product_id() && (request.product_id() == 0 || request.product_id() > 0xFFFF)) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "product_id",
-                       std::to_string(request.product_id()), "1 to 65535");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -181,17 +85,19 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
   const std::lock_guard lock(creating_);
   const auto before = store_->FindPai(request.name());
   if (before.ok()) {
-    // The store knows whether this is the same act again or another one's name.
-    return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, *before);
+    // The store knows whether this is the same act again, or asks for another PAI of that name.
+    db::Pai wanted = *before;
+    SetIds(request, wanted);
+    wanted.key_label = std::string(kPaiKeyPrefix) + request.name();
+    return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, wanted);
   }
   if (!HasReason(before.status(), Reason::PAI_UNKNOWN)) return before.status();
 
   db::Pai pai;
   pai.name = request.name();
-  pai.vendor_id = static_cast<uint16_t>(request.vendor_id());
+  SetIds(request, pai);
   pai.key_label = std::string(kPaiKeyPrefix) + request.name();
   pai.created_at = clock_.Now();
-  if (request.has_product_id()) pai.product_id = static_cast<uint16_t>(request.product_id());
   const auto key = FindOrMakeKey(pai.key_label);
   if (!key.ok()) return key.status();
   pai.public_key = ToBytes(*key->public_point);
@@ -203,84 +109,6 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
   if (!csr.ok()) return csr.status();
   pai.csr = *std::move(csr);
   return Record(*store_, &db::Store::CreatePai, caller, "pai.create", request, pai);
-}
-
-// One key, one purpose, one PAI.
-absl::Status Authority::CheckKeyFree(const std::string& name, const std::string& label) const {
-  const bool other = std::ranges::find(options_.other_keys, label) != options_.other_keys.end() ||
-                     label == options_.sandbox_paa_key || label == options_.sandbox_cd_key;
-  if (other) {
-    return RefuseField(Reason::PAI_CONFLICT, "key_label", label, "this key has another purpose");
-  }
-  const auto pais = store_->ListPais();
-  if (!pais.ok()) return pais.status();
-  for (const db::Pai& pai : *pais) {
-    if (pai.key_label != label || pai.name == name) continue;
-    return RefuseField(Reason::PAI_CONFLICT, "key_label", label,
-                       absl::StrCat("is the key of the PAI ", pai.name));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<db::Pai> Authority::AdoptedPai(const v1::AdoptPaiRequest& request) {
-  db::Pai pai;
-  pai.name = request.name();
-  pai.key_label = request.key_label();
-  pai.created_at = clock_.Now();
-  const auto key = token_->FindKey(pai.key_label);
-  if (!key.ok()) return Within("key_label", key.status());
-  if (const auto fit = CheckPaiKey(*key); !fit.ok()) return fit;
-  pai.public_key = ToBytes(*key->public_point);
-
-  v1::AdoptPaiRequest fields = request;
-  if (!request.csr().empty()) {
-    auto der = matter::CsrDerFrom(AsBytes(request.csr()));
-    if (!der.ok()) return Within("csr", der.status());
-    const auto csr = matter::ParseCsr(*der);
-    if (!csr.ok()) return Within("csr", csr.status());
-    if (!std::ranges::equal(csr->public_key, pai.public_key)) {
-      return RefuseField(Reason::FIELDS_CONTRADICT, "csr", "",
-                         absl::StrCat("must be for the key ", pai.key_label, " in the token"));
-    }
-    const auto ids = matter::IdsOfEncodedName(csr->subject);
-    if (!ids.ok()) return Within("csr", ids.status());
-    fields.set_vendor_id(ids->vid.value_or(0));
-    fields.clear_product_id();
-    if (ids->pid) fields.set_product_id(*ids->pid);
-    pai.csr = *std::move(der);
-  }
-  ASSAY_RETURN_IF_ERROR(CheckIds(fields, options_.production));
-  pai.vendor_id = static_cast<uint16_t>(fields.vendor_id());
-  if (fields.has_product_id()) pai.product_id = static_cast<uint16_t>(fields.product_id());
-  if (pai.csr.empty()) {
-    const std::string common_name =
-        request.common_name().empty() ? "Assay PAI " + request.name() : request.common_name();
-    ASSAY_RETURN_IF_ERROR(matter::CheckCommonName("common_name", common_name));
-    auto csr = ceremony::SignRequest(
-        *token_, *key,
-        matter::EncodeName(matter::MatterName(common_name, pai.vendor_id, pai.product_id)));
-    if (!csr.ok()) return csr.status();
-    pai.csr = *std::move(csr);
-  }
-  return pai;
-}
-
-absl::StatusOr<v1::Pai> Authority::AdoptPai(const access::Caller& caller,
-                                            const v1::AdoptPaiRequest& request) {
-  ASSAY_RETURN_IF_ERROR(CheckChange(caller, request));
-  if (request.key_label().empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, "key_label", "", "the label of a key in the token");
-  }
-  const std::lock_guard lock(creating_);
-  const auto before = store_->FindPai(request.name());
-  if (before.ok()) {
-    return Record(*store_, &db::Store::CreatePai, caller, "pai.adopt", request, *before);
-  }
-  if (!HasReason(before.status(), Reason::PAI_UNKNOWN)) return before.status();
-  ASSAY_RETURN_IF_ERROR(CheckKeyFree(request.name(), request.key_label()));
-  const auto pai = AdoptedPai(request);
-  if (!pai.ok()) return pai.status();
-  return Record(*store_, &db::Store::CreatePai, caller, "pai.adopt", request, *pai);
 }
 
 absl::Status Authority::CheckPai(const db::Pai& pai, ByteView certificate,

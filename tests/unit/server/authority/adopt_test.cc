@@ -97,6 +97,17 @@ TEST_F(AdoptTest, AKeyServesOnePaiAndNoOtherPurpose) {
   auto image = Adopt("image", "assay-image");
   image.set_vendor_id(0x131B);
   ExpectRefused(authority.AdoptPai(operator_, image).status(), Reason::PAI_CONFLICT, "key_label");
+  // The name again: the same PAI is answered, another vendor's or key's is a conflict.
+  auto again = Adopt("light", "pai-2026", Request(key, 0x131B, std::nullopt));
+  again.set_request_id("again");
+  EXPECT_TRUE(authority.AdoptPai(operator_, again).ok());
+  auto vendor = Adopt("light", "pai-2026", Request(key, 0x131C, std::nullopt));
+  vendor.set_request_id("vendor");
+  ExpectRefused(authority.AdoptPai(operator_, vendor).status(), Reason::PAI_CONFLICT, "");
+  auto label = Adopt("light", "assay-pai-other");
+  label.set_request_id("label");
+  label.set_vendor_id(0x131B);
+  ExpectRefused(authority.AdoptPai(operator_, label).status(), Reason::PAI_CONFLICT, "");
   EXPECT_EQ(store_->pais.size(), 1u);
 }
 

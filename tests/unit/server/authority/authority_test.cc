@@ -184,7 +184,13 @@ TEST_F(AuthorityTest, TheSameRequestAgainHasNoSecondEffectAndAnotherIsAConflict)
                  Reason::REQUEST_CONFLICT, "");
   auto other = CreateRequest("a", 0xFFF1);
   other.set_request_id("another");
+  EXPECT_TRUE(authority.CreatePai(kOperator, other).ok());  // the very PAI there is
+  other.set_vendor_id(0xFFF2);
   EXPECT_REFUSED(authority.CreatePai(kOperator, other), Reason::PAI_CONFLICT, "");
+  other.set_vendor_id(0xFFF1);
+  other.set_product_id(0x8000);
+  EXPECT_REFUSED(authority.CreatePai(kOperator, other), Reason::PAI_CONFLICT, "");
+  EXPECT_EQ(store_->acts.size(), 1u);
 
   auto sign = Named<v1::SignSandboxPaiRequest>("s", "a");
   const auto one = authority.SignSandboxPai(kOperator, sign);

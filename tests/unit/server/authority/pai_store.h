@@ -22,7 +22,11 @@ class PaiStore final : public db::Store {
     if (!outcome.ok()) return outcome.status();
     if (*outcome == db::ActOutcome::kDone && !pais.emplace(pai.name, pai).second) {
       acts.pop_back();
-      return Refuse(Reason::PAI_CONFLICT, pai.name);
+      const db::Pai& kept = pais.at(pai.name);
+      if (kept.vendor_id != pai.vendor_id || kept.product_id != pai.product_id ||
+          kept.key_label != pai.key_label || kept.public_key != pai.public_key) {
+        return Refuse(Reason::PAI_CONFLICT, pai.name);
+      }
     }
     return pais.at(pai.name);
   }
