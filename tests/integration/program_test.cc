@@ -1,69 +1,16 @@
 // The program assayd as an administrator runs it.
 #include <gmock/gmock.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 
+#include "tests/integration/assayd_program.h"
 #include "tests/integration/office.h"
 #include "tests/support/postgres_fixture.h"
 
 namespace assay::integration {
 namespace {
-
-constexpr char kProgram[] = ASSAY_BINARY_DIR "/bin/assayd";
-
-struct Ended {
-  int code = -1;
-  std::string output;
-};
-
-Ended RunAssayd(const std::string& arguments) {
-  Ended ended;
-  FILE* pipe = popen((std::string(kProgram) + " " + arguments + " 2>&1").c_str(), "r");
-  std::array<char, 4096> buffer{};
-  while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe))
-    ended.output.append(buffer.data(), size);
-  ended.code = WEXITSTATUS(pclose(pipe));
-  return ended;
-}
-
-// assayd in a process of its own, and its log.
-class Running {
- public:
-  explicit Running(const std::string& config) {
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    child_ = fork();
-    if (child_ == 0) {
-      dup2(ends[1], STDERR_FILENO);
-      close(ends[0]);
-      close(ends[1]);
-      execl(kProgram, kProgram, "--config", config.c_str(), nullptr);
-      _exit(127);
-    }
-    close(ends[1]);
-    log_ = fdopen(ends[0], "r");
-  }
-  ~Running() { fclose(log_); }
-  pid_t pid() const { return child_; }
-  // Reads the log on until the event; false at its end.
-  bool Logged(const std::string& event) {
-    char line[8192];
-    while (fgets(line, sizeof(line), log_) != nullptr) {
-      if (std::string(line).find("\"event\":\"" + event + "\"") != std::string::npos) return true;
-    }
-    return false;
-  }
-
- private:
-  pid_t child_ = -1;
-  FILE* log_ = nullptr;
-};
 
 class ProgramTest : public ::testing::Test {
  protected:
@@ -152,15 +99,12 @@ TEST_F(ProgramTest, ASecondSigtermEndsItAtOnce) {
   text.insert(at + 9, "drain_delay: 290s, ");
   const std::string path = (office.folder() / "slow.yaml").string();
   std::ofstream(path) << text;
-  Running running(path);
-  EXPECT_TRUE(running.Logged("serving"));
-  kill(running.pid(), SIGTERM);
-  EXPECT_TRUE(running.Logged("draining"));
-  kill(running.pid(), SIGTERM);
-  int status = 0;
-  ASSERT_EQ(waitpid(running.pid(), &status, 0), running.pid());
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+  RunningAssayd running(path);
+  EXPECT_TRUE(running.LoggedEvent("serving"));
+  running.Send(SIGTERM);
+  EXPECT_TRUE(running.LoggedEvent("draining"));
+  running.Send(SIGTERM);
+  EXPECT_EQ(running.ExitCode(), 128 + SIGTERM);
 }
 
 TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
@@ -170,16 +114,13 @@ TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
 
 TEST_F(ProgramTest, SigtermEndsItCleanly) {
   const std::string path = Changed("{level: error}", "{level: info}");
-  Running running(path);
-  EXPECT_TRUE(running.Logged("serving"));
-  kill(running.pid(), SIGHUP);
-  EXPECT_TRUE(running.Logged("reload"));
-  kill(running.pid(), SIGTERM);
-  EXPECT_TRUE(running.Logged("ended"));
-  int status = 0;
-  ASSERT_EQ(waitpid(running.pid(), &status, 0), running.pid());
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+  RunningAssayd running(path);
+  EXPECT_TRUE(running.LoggedEvent("serving"));
+  running.Send(SIGHUP);
+  EXPECT_TRUE(running.LoggedEvent("reload"));
+  running.Send(SIGTERM);
+  EXPECT_TRUE(running.LoggedEvent("ended"));
+  EXPECT_EQ(running.ExitCode(), 0);
 }
 
 }  // namespace

@@ -4,11 +4,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -16,6 +12,7 @@
 #include <utility>
 
 #include "assay/v1/system.grpc.pb.h"
+#include "tests/integration/assayd_program.h"
 #include "tests/integration/office.h"
 #include "tests/support/postgres_fixture.h"
 
@@ -24,69 +21,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kProgram[] = ASSAY_BINARY_DIR "/bin/assayd";
-
-struct Ended {
-  int code = -1;
-  std::string output;
-};
-
-Ended RunAssayd(const std::string& arguments) {
-  Ended ended;
-  FILE* pipe = popen((std::string(kProgram) + " " + arguments + " 2>&1").c_str(), "r");
-  std::array<char, 4096> buffer{};
-  while (const size_t size = fread(buffer.data(), 1, buffer.size(), pipe))
-    ended.output.append(buffer.data(), size);
-  ended.code = WEXITSTATUS(pclose(pipe));
-  return ended;
-}
-
-// assayd in a process of its own, and its log.
-class Serving {
- public:
-  explicit Serving(const std::string& config) {
-    int ends[2];
-    EXPECT_EQ(pipe(ends), 0);
-    child_ = fork();
-    if (child_ == 0) {
-      dup2(ends[1], STDERR_FILENO);
-      close(ends[0]);
-      close(ends[1]);
-      execl(kProgram, kProgram, "--config", config.c_str(), nullptr);
-      _exit(127);
-    }
-    close(ends[1]);
-    log_ = fdopen(ends[0], "r");
-  }
-  ~Serving() {
-    // In order: SoftHSM writes into its token at a login, and a kill in the middle of it costs the
-    // token.
-    kill(child_, SIGTERM);
-    std::array<char, 8192> rest{};
-    while (fgets(rest.data(), rest.size(), log_) != nullptr) {
-    }
-    waitpid(child_, nullptr, 0);
-    fclose(log_);
-  }
-  pid_t pid() const { return child_; }
-  // The first line from here on that holds `text`; all that came instead where it ended before.
-  std::string Logged(const std::string& text) {
-    std::string all;
-    std::array<char, 8192> line{};
-    while (fgets(line.data(), line.size(), log_) != nullptr) {
-      if (std::string(line.data()).find(text) != std::string::npos) return line.data();
-      all += line.data();
-    }
-    return "no line holds it: " + all;
-  }
-
- private:
-  pid_t child_ = -1;
-  FILE* log_ = nullptr;
-};
-
 std::string LoggedUntil(const std::string& config, const std::string& text) {
-  return Serving(config).Logged(text);
+  return RunningAssayd(config).Logged(text);
 }
 
 class StartTest : public ::testing::Test {
@@ -187,20 +123,20 @@ TEST_F(StartTest, ASchemaOfTheFutureThatWorksWithThisProgramIsServed) {
 
 TEST_F(StartTest, ABadFileAtAReloadKeepsTheOldSettingsAndSaysSo) {
   const std::string path = Changed({{"level: error", "level: info"}});
-  Serving serving(path);
+  RunningAssayd serving(path);
   EXPECT_THAT(serving.Logged("\"event\":\"serving\""), HasSubstr("serving"));
   std::ofstream(path, std::ios::app) << "grants: 7\n";
-  kill(serving.pid(), SIGHUP);
+  serving.Send(SIGHUP);
   const std::string said = serving.Logged("reload_refused");
   EXPECT_THAT(said, HasSubstr("grants: is given twice"));
   EXPECT_THAT(said, HasSubstr("the former settings"));
   Changed({{"level: error", "level: info"}});
-  kill(serving.pid(), SIGHUP);
+  serving.Send(SIGHUP);
   EXPECT_THAT(serving.Logged("\"event\":\"reload\""), HasSubstr("\"tls\":\"same\""));
 }
 
 TEST_F(StartTest, ACallsTraceIsInItsLogLine) {
-  Serving serving(Changed({{"level: error", "level: info"}}));
+  RunningAssayd serving(Changed({{"level: error", "level: info"}}));
   const std::string line = serving.Logged("\"event\":\"serving\"");
   std::smatch port;
   ASSERT_TRUE(std::regex_search(line, port, std::regex("\"port\":([0-9]+)"))) << line;

@@ -1,35 +1,15 @@
 #include "server/ledger/refusal_tally.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "absl/strings/str_cat.h"
-#include "tests/support/memory_ledger_store.h"
+#include "tests/unit/server/ledger/tally_fixture.h"
 
 namespace assay::ledger {
 namespace {
 
-using test_support::MemoryLedgerStore;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class SetClock final : public Clock {
- public:
-  absl::Time Now() const override { return now; }
-  absl::Time now = absl::FromUnixSeconds(1'800'000'000);
-};
-
-class RefusalTallyTest : public testing::Test {
- protected:
-  std::vector<std::string> Entries() {
-    std::vector<std::string> bodies;
-    for (const auto& [id, entry] : store_->entries) bodies.push_back(entry.written.body);
-    return bodies;
-  }
-  SetClock clock_;
-  std::shared_ptr<MemoryLedgerStore> store_ = std::make_shared<MemoryLedgerStore>(clock_);
-  RefusalTally tally_{store_, clock_};
-};
+using RefusalTallyTest = TallyTest<RefusalTally>;
 
 TEST_F(RefusalTallyTest, AFloodIsOneEntryWithItsCount) {
   for (int i = 0; i < 5000; ++i) {
