@@ -23,9 +23,10 @@ void LogGrpc(gpr_log_func_args* args) {
 
 const std::vector<std::string>& ServiceNames() {
   static const std::vector<std::string> names = {
-      "assay.v1.IssuanceService", "assay.v1.CatalogService", "assay.v1.AuthorityService",
-      "assay.v1.AuditService",    "assay.v1.LedgerService",  "assay.v1.BundleService",
-      "assay.v1.SystemService",   "assay.v1.LotService",     "assay.v1.RecordsService"};
+      "assay.v1.ApprovalService", "assay.v1.AuditService",   "assay.v1.AuthorityService",
+      "assay.v1.BundleService",   "assay.v1.CatalogService", "assay.v1.IssuanceService",
+      "assay.v1.LedgerService",   "assay.v1.LotService",     "assay.v1.PaiKeyService",
+      "assay.v1.RecordsService",  "assay.v1.SystemService",  "assay.v1.WitnessService"};
   return names;
 }
 
