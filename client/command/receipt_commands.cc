@@ -6,6 +6,7 @@
 #include "base/refusal.h"
 #include "client/command/checkpoint_age.h"
 #include "client/command/ledger_commands.h"
+#include "client/command/receipt_files.h"
 #include "client/device_folder.h"
 #include "client/files.h"
 #include "client/ledger_reader.h"
@@ -97,18 +98,7 @@ absl::Status GetReceipts(Context& context, const ReceiptOptions& options) {
     context.PrintMessage(*answer);
     return absl::OkStatus();
   }
-  ASSAY_RETURN_IF_ERROR(CheckFileName(answer->device_id()));
-  if (!options.out.empty()) ASSAY_RETURN_IF_ERROR(MakeFolder(options.out));
-  int number = 0;
-  for (const v1::LedgerReceipt& receipt : answer->receipts()) {
-    const std::string name =
-        ++number == 1 ? answer->device_id() : absl::StrCat(answer->device_id(), "-", number);
-    const std::string file =
-        PathBelow(options.out.empty() ? "." : options.out, name + ".tlog-proof");
-    ASSAY_RETURN_IF_ERROR(ReplaceFile(file, AsBytes(receipt.text()), kPublicFile));
-    context.Print(file + "\n");
-  }
-  return absl::OkStatus();
+  return WriteReceipts(context, *answer, options.out);
 }
 
 absl::Status VerifyReceiptFile(Context& context, const ReceiptOptions& options) {

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "assay/v1/witness.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/command/receipt_files.h"
 #include "client/device_folder.h"
 #include "client/files.h"
 #include "client/ledger_reader.h"
@@ -115,18 +116,7 @@ absl::Status GetCosignedReceipts(Context& context, const WitnessOptions& options
   const auto stub = v1::WitnessService::NewStub((*connection)->channel());
   const auto answer = (*connection)->Call(*stub, &Witness::GetCosignedReceipts, request);
   if (!answer.ok()) return answer.status();
-  ASSAY_RETURN_IF_ERROR(CheckFileName(answer->device_id()));
-  const std::string folder = options.out.empty() ? "." : options.out;
-  ASSAY_RETURN_IF_ERROR(MakeFolder(folder));
-  int number = 0;
-  for (const v1::LedgerReceipt& receipt : answer->receipts()) {
-    const std::string name =
-        ++number == 1 ? answer->device_id() : absl::StrCat(answer->device_id(), "-", number);
-    const std::string file = PathBelow(folder, name + ".tlog-proof");
-    ASSAY_RETURN_IF_ERROR(ReplaceFile(file, AsBytes(receipt.text()), kPublicFile));
-    context.Print(file + "\n");
-  }
-  return absl::OkStatus();
+  return WriteReceipts(context, *answer, options.out);
 }
 
 }  // namespace assay::client

@@ -5,6 +5,7 @@
 
 #include "base/refusal.h"
 #include "server/access/unit.h"
+#include "server/rpc/receipt_answer.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
@@ -90,15 +91,7 @@ absl::StatusOr<v1::GetReceiptsResponse> LedgerService::Receipts(
   if (!device_id.ok()) return device_id.status();
   auto receipts = archive_.ReceiptsOf(*device_id);
   if (!receipts.ok()) return receipts.status();
-  v1::GetReceiptsResponse response;
-  response.set_device_id(*device_id);
-  for (ledger::MadeReceipt& made : *receipts) {
-    v1::LedgerReceipt& receipt = *response.add_receipts();
-    receipt.set_index(made.index);
-    receipt.set_entry(std::move(made.entry));
-    receipt.set_text(std::move(made.text));
-  }
-  return response;
+  return AnswerOf(*device_id, *std::move(receipts));
 }
 
 absl::StatusOr<v1::ReadTileResponse> LedgerService::Tile(const v1::ReadTileRequest& request) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "server/rpc/receipt_answer.h"
 #include "server/rpc/unary.h"
 #include "tlog/checkpoint.h"
 
@@ -104,15 +105,7 @@ absl::StatusOr<v1::GetReceiptsResponse> WitnessService::Receipts(
   if (!newest.ok()) return newest.status();
   auto receipts = archive_.ReceiptsUnder(row->device_id, newest->checkpoint);
   if (!receipts.ok()) return receipts.status();
-  v1::GetReceiptsResponse response;
-  response.set_device_id(row->device_id);
-  for (ledger::MadeReceipt& made : *receipts) {
-    v1::LedgerReceipt& receipt = *response.add_receipts();
-    receipt.set_index(made.index);
-    receipt.set_entry(std::move(made.entry));
-    receipt.set_text(std::move(made.text));
-  }
-  return response;
+  return AnswerOf(row->device_id, *std::move(receipts));
 }
 
 grpc::ServerUnaryReactor* WitnessService::AddCosignature(grpc::CallbackServerContext* context,
