@@ -26,6 +26,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, help="length of one measurement")
     parser.add_argument("--rows", type=int, help="devices in the larger database; 0 leaves that part out")
     parser.add_argument("--json", metavar="FILE", help="the figures for programs; - prints them instead of the tables")
+    parser.add_argument("--again", metavar="FILE", help="measure nothing: tables (and --docs) of what --json FILE kept")
     parser.add_argument("--docs", action="store_true", help="write the tables into docs/performance.md, between its marks, "
                                                             "and the flame graphs beside it")
     parser.add_argument("--flames", metavar="FOLDER", help="write a flame graph of assayd for each iteration count")
@@ -42,20 +43,26 @@ def plan_of(asked):
     return plan
 
 
-def main():
-    asked = arguments()
-    source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-    docs = os.path.join(source, "docs")
-    flames = docs if asked.docs else asked.flames
-    plan = plan_of(asked)
+def measure(asked, source, flames):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what was started is ended in any case
     sandbox = Sandbox(source, os.environ["ASSAY_BIN"])
     try:
-        result = Session(plan, sandbox, flames).run()
+        return Session(plan_of(asked), sandbox, flames).run()
     except RuntimeError as error:
         sys.exit(f"tests/bench/run: {error}")
     finally:
         sandbox.close()
+
+
+def main():
+    asked = arguments()
+    source = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+    docs = os.path.join(source, "docs")
+    if asked.again:
+        with open(asked.again, encoding="utf-8") as file:
+            result = json.load(file)
+    else:
+        result = measure(asked, source, docs if asked.docs else asked.flames)
     if asked.json and asked.json != "-":
         with open(asked.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)
@@ -64,8 +71,8 @@ def main():
     else:
         print("\n" + tables.report(result))
     if asked.docs:
-        pictures = [(f"Flame graph of assayd at {count:,} iterations", f"flame-{count}.svg")
-                    for count in plan.steady_iterations if str(count) in result["parts"]]
+        pictures = [(f"Flame graph of assayd at {int(count):,} iterations", f"flame-{count}.svg")
+                    for count in result["parts"] if os.path.exists(os.path.join(docs, f"flame-{count}.svg"))]
         tables.put_between_marks(os.path.join(docs, "performance.md"), tables.report(result, pictures))
 
 
