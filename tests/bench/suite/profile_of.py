@@ -15,6 +15,8 @@ STACK_BYTES = 16384
 PARTS = (
     ("PBKDF2", ("matter::DeriveKeys", "matter::RunPlan", "IterateLanes", "PKCS5_PBKDF2")),
     ("HSM signatures", ("SignerPool",)),
+    # Also where a thread of the pipeline sends the answer.
+    ("gRPC, TLS, replies", ("grpc", "SSL_", "tsi_", "rpc::")),
     ("build: keys, TBS, verifiers' points", ("Impl::BuildBatch", "::BuildBatch")),
     ("verify: DAC and chain, image made and read back", ("Impl::Verify",)),
     ("verify: image signatures; seal made ready", ("Impl::Finish",)),
@@ -23,7 +25,6 @@ PARTS = (
     ("store: seal", ("Impl::SealBatch",)),
     ("store: other", ("pg::",)),
     ("ledger", ("ledger::",)),
-    ("gRPC, TLS, replies", ("grpc", "SSL_", "tsi_", "rpc::")),
 )
 
 
