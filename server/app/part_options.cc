@@ -54,6 +54,7 @@ issue::PipelineOptions PipelinePart(const ops::Config& config, const std::string
   options.production = config.production;
   options.image_key = config.hsm.image_key;
   options.image_certificate = config.hsm.image_certificate;
+  options.delegate_images = config.hsm.delegate_images;
   options.wrapping_key = config.hsm.wrapping_key;
   options.crypto_threads = config.limits.crypto_threads;
   options.store_threads = config.limits.store_threads;

@@ -64,7 +64,12 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
   const auto certificate = matter::Certificate::Parse(options_.image_certificate);
   if (certificate.ok()) {
     auto key = matter::SignatureVerifier::Make(certificate->public_key());
-    if (key.ok()) image_key_ = *std::move(key);
+    auto cms = image::DetachedCmsTemplate::Make(options_.image_certificate);
+    if (key.ok() && cms.ok()) image_key_ = ImageKey{*std::move(key), *std::move(cms)};
+  }
+  if (options_.delegate_images) {
+    delegation_ = std::make_unique<ImageDelegation>(signers_, options_.image_key,
+                                                    options_.image_certificate, random_, clock_);
   }
 }
 

@@ -18,7 +18,7 @@ constexpr int kMaxSealTries = 5;
 
 void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
   std::vector<db::Seal> seals;
-  for (const Errand& errand : batch) seals.push_back(*errand.work->seal);
+  for (const Errand& errand : batch) seals.push_back(std::move(*errand.work->seal));
   ASSAY_STRETCH("seal");
   const auto outcomes = store_->SealTickets(seals);
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -31,6 +31,7 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
                 HasReason(outcome, Reason::STORE_UNAVAILABLE)) &&
                ++work->seal_tries < kMaxSealTries && !work->deadline.Passed()) {
       // Sealing the same attempt again is harmless, so doubt is resolved by asking again.
+      work->seal = std::move(seals[i]);
       database_.Push(kSeal, std::move(batch[i]));
     } else {
       GiveUp(work, outcome);
@@ -122,9 +123,11 @@ void Pipeline::Impl::StopWork() {
 void Pipeline::Impl::Succeed(const WorkPtr& work, store::v1::SealedIdentity sealed,
                              bool sealed_before) {
   const auto joined = Disown(*work);
-  End(work, Answer(sealed, work->caller, sealed_before));
-  for (const WorkPtr& other : joined) End(other, Answer(sealed, other->caller, true));
-  WipeIdentity(*sealed.mutable_identity());
+  // The last who hears takes the images themselves, not a copy: mostly there is one.
+  std::vector<v1::IssueResponse> copies;
+  for (const WorkPtr& other : joined) copies.push_back(Answer(sealed, other->caller, true));
+  End(work, Answer(std::move(sealed), work->caller, sealed_before));
+  for (size_t i = 0; i < joined.size(); ++i) End(joined[i], std::move(copies[i]));
 }
 
 void Pipeline::Impl::Refused(const WorkPtr& work, const absl::Status& why) {

@@ -9,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/issue/fair_gate.h"
+#include "server/issue/image_delegate.h"
 #include "server/issue/lanes.h"
 #include "server/issue/pace.h"
 #include "server/issue/pipeline.h"
+#include "server/issue/prove.h"
 #include "server/issue/work.h"
 #include "server/issue/work_queue.h"
 #include "server/lot/plan.h"
@@ -94,6 +96,7 @@ class Pipeline::Impl {
   void SignDac(const WorkPtr& work);
   void Verify(const WorkPtr& work);
   void SignImages(const WorkPtr& work);
+  void SignImagesAs(const WorkPtr& work, std::shared_ptr<const ImageDelegate> delegate);
   void Finish(Work& work);
   void SealBatch(std::vector<Errand> batch);
   void VoidBatch(std::vector<Errand> batch);
@@ -124,7 +127,8 @@ class Pipeline::Impl {
   Observer& observer_;
   const PipelineOptions options_;
   lot::PlanBook plans_;
-  std::optional<matter::SignatureVerifier> image_key_;
+  std::optional<ImageKey> image_key_;
+  std::unique_ptr<ImageDelegation> delegation_;  // where images are signed by a delegate
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;

@@ -137,10 +137,17 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
     crypto_.Push(kFinish, work);
     return;
   }
+  if (delegation_ != nullptr) {
+    return delegation_->With(
+        work->deadline, [this, work](absl::StatusOr<std::shared_ptr<const ImageDelegate>> given) {
+          if (!given.ok()) return GiveUp(work, given.status());
+          SignImagesAs(work, *std::move(given));
+        });
+  }
   work->image_signatures.assign(count, absl::UnknownError("not signed"));
   work->signatures_due = static_cast<int>(count);
   for (size_t i = 0; i < count; ++i) {
-    signers_->Sign(options_.image_key, Sha256(work->images[i].bytes.view()), work->deadline,
+    signers_->Sign(options_.image_key, work->image_digests[i], work->deadline,
                    [this, work, i](absl::StatusOr<hsm::RawSignature> signature) {
                      work->image_signatures[i] = std::move(signature);
                      ASSAY_TESTPOINT("image signed");
@@ -149,9 +156,19 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
   }
 }
 
+void Pipeline::Impl::SignImagesAs(const WorkPtr& work,
+                                  std::shared_ptr<const ImageDelegate> delegate) {
+  work->image_signatures.clear();
+  for (const Sha256Digest& digest : work->image_digests) {
+    work->image_signatures.push_back(delegate->Sign(digest));
+  }
+  work->delegate = std::move(delegate);
+  crypto_.Push(kFinish, work);
+}
+
 void Pipeline::Impl::Finish(Work& work) {
   const WorkPtr self = work.shared_from_this();
-  const absl::Status proved = ProveImageSignatures(work, *image_key_, options_.image_certificate);
+  const absl::Status proved = ProveImageSignatures(work, *image_key_);
   if (!proved.ok()) return GiveUp(self, proved);
   work.seal = MakeSeal(work, random_, clock_);
   StepDone(work, Step::kVerify);

@@ -9,6 +9,7 @@
 #include "matter/lint.h"
 #include "matter/onboarding.h"
 #include "matter/tbs.h"
+#include "server/issue/image_delegate.h"
 #include "server/lot/act.h"
 #include "server/lot/lot_key.h"
 
@@ -50,6 +51,11 @@ absl::Status BuildImages(Work& work, Random& random) {
   auto images = image::BuildProvenImage(content, work.plan->image_options, work.device_id, random);
   if (!images.ok()) return images.status();
   work.images = *std::move(images);
+  // Once: they are signed, the signatures are checked, and the manifest tells them.
+  work.image_digests.clear();
+  for (const image::ImageFile& file : work.images) {
+    work.image_digests.push_back(Sha256(file.bytes.view()));
+  }
   return absl::OkStatus();
 }
 
@@ -85,7 +91,7 @@ void FillImages(const Work& work, const std::vector<Bytes>& signatures,
     out.set_name(ContractName(file.kind));
     out.set_partition_label(file.partition_label);
     out.set_content(Text(content.first(SizeWithoutErasedFlash(content))));
-    out.set_sha256(Text(Sha256(content)));
+    out.set_sha256(Text(work.image_digests[i]));
     out.set_signature(Text(signatures[i]));
     out.set_secret(file.key_material || !work.device_key.empty());
     sealed.add_image_sizes(content.size());
@@ -93,28 +99,56 @@ void FillImages(const Work& work, const std::vector<Bytes>& signatures,
   }
 }
 
+// JSON text of a name. Nearly all are plain; what is not goes the general way, which also mends
+// what is not UTF-8.
+void AppendJsonText(std::string& out, std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+  });
+  if (!plain) {
+    out += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return;
+  }
+  out.push_back('"');
+  out.append(text);
+  out.push_back('"');
+}
+
+}  // namespace
+
 std::string LedgerEntry(const Work& work, const db::ManifestRow& row, absl::Time at) {
-  // nlohmann::json keeps keys sorted: the same entry is the same text.
   // A module's completion tells of the certificate the unit has.
   const db::ManifestRow& certified = work.module ? *work.module : row;
-  nlohmann::json entry = {{"kind", "issue"},
-                          {"at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone())},
-                          {"device", work.device_id},
-                          {"ticket", work.request.ticket()},
-                          {"lot", work.plan->lot.name},
-                          {"product", work.plan->lot.product},
-                          {"factory", work.plan->lot.factory},
-                          {"line", work.caller.line},
-                          {"actor", work.caller.uri},
-                          {"serial_number", work.serial_number},
-                          {"dac_serial", ToUpperHex(certified.dac_serial)},
-                          {"dac_sha256", ToHex(certified.dac_sha256)},
-                          {"public_key_sha256", ToHex(certified.public_key_sha256)},
-                          {"pai", certified.pai},
-                          {"image_sha256", ToHex(row.image_sha256)}};
-  if (work.module) entry["completes_module_of_lot"] = work.module->lot;
-  return entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string entry;
+  entry.reserve(768);
+  const auto add = [&entry](std::string_view key, std::string_view value) {
+    entry.push_back(entry.empty() ? '{' : ',');
+    AppendJsonText(entry, key);
+    entry.push_back(':');
+    AppendJsonText(entry, value);
+  };
+  // In the order of the keys: the same entry is the same text.
+  add("actor", work.caller.uri);
+  add("at", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone()));
+  if (work.module) add("completes_module_of_lot", work.module->lot);
+  add("dac_serial", ToUpperHex(certified.dac_serial));
+  add("dac_sha256", ToHex(certified.dac_sha256));
+  add("device", work.device_id);
+  add("factory", work.plan->lot.factory);
+  add("image_sha256", ToHex(row.image_sha256));
+  add("kind", "issue");
+  add("line", work.caller.line);
+  add("lot", work.plan->lot.name);
+  add("pai", certified.pai);
+  add("product", work.plan->lot.product);
+  add("public_key_sha256", ToHex(certified.public_key_sha256));
+  add("serial_number", work.serial_number);
+  add("ticket", work.request.ticket());
+  entry.push_back('}');
+  return entry;
 }
+
+namespace {
 
 db::ManifestRow RowOf(const Work& work, const store::v1::SealedIdentity& sealed, Random& random) {
   db::ManifestRow row;
@@ -183,22 +217,25 @@ absl::Status ProveDacAndImages(Work& work, Random& random) {
   return BuildImages(work, random);
 }
 
-absl::Status ProveImageSignatures(Work& work, const matter::SignatureVerifier& image_key,
-                                  ByteView image_certificate) {
+absl::Status ProveImageSignatures(Work& work, const ImageKey& image_key) {
+  const ImageDelegate* delegate = work.delegate.get();
   std::vector<Bytes> signatures;
   for (size_t i = 0; i < work.images.size(); ++i) {
     const auto& signature = work.image_signatures[i];
     if (!signature.ok()) return signature.status();
-    if (!image_key.Verify(Sha256(work.images[i].bytes.view()), *signature)) {
+    const bool right = delegate != nullptr
+                           ? delegate->Verify(work.image_digests[i], *signature)
+                           : image_key.verifier.Verify(work.image_digests[i], *signature);
+    if (!right) {
       return Refuse(Reason::HSM_BAD_SIGNATURE,
                     "an image's signature is wrong; nothing was released");
     }
-    auto cms = image::AssembleDetachedCms(image_certificate, *signature);
+    auto cms = (delegate != nullptr ? delegate->cms() : image_key.cms).Fill(*signature);
     if (!cms.ok()) return cms.status();
     signatures.push_back(*std::move(cms));
   }
   FillImages(work, signatures, work.sealed);
-  work.sealed.mutable_identity()->set_image_certificate(Text(image_certificate));
+  work.sealed.mutable_identity()->set_image_certificate(Text(image_key.cms.certificate()));
   return absl::OkStatus();
 }
 
@@ -229,12 +266,12 @@ absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
   return sealed;
 }
 
-v1::IssueResponse Answer(const store::v1::SealedIdentity& sealed, const access::Caller& caller,
+v1::IssueResponse Answer(store::v1::SealedIdentity sealed, const access::Caller& caller,
                          bool sealed_before) {
   v1::IssueResponse response;
   response.set_sealed_before(sealed_before);
   v1::Identity& identity = *response.mutable_identity();
-  identity = sealed.identity();
+  identity = std::move(*sealed.mutable_identity());
   for (int i = 0; i < identity.images_size() && i < sealed.image_sizes_size(); ++i) {
     identity.mutable_images(i)->mutable_content()->resize(sealed.image_sizes(i), '\xFF');
   }

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "image/cms.h"
 #include "matter/ecdsa.h"
 #include "server/issue/work.h"
 
@@ -15,9 +16,19 @@ namespace assay::issue {
 // HSM_BAD_SIGNATURE: nothing leaves.
 absl::Status ProveDacAndImages(Work& work, Random& random);
 
-// Step 7, second part: each image's signature under the image key, wrapped as detached CMS.
-absl::Status ProveImageSignatures(Work& work, const matter::SignatureVerifier& image_key,
-                                  ByteView image_certificate);
+// What images are checked against, and wrapped with, where the token's image key signs them.
+struct ImageKey {
+  matter::SignatureVerifier verifier;
+  image::DetachedCmsTemplate cms;
+};
+
+// Step 7, second part: each image's signature under the image key, or under the delegate that
+// signed them, wrapped as detached CMS.
+absl::Status ProveImageSignatures(Work& work, const ImageKey& image_key);
+
+// The canonical JSON of an issue, as the ledger keeps it: keys sorted, no blanks, the same as
+// nlohmann::json would write.
+std::string LedgerEntry(const Work& work, const db::ManifestRow& row, absl::Time at);
 
 // Step 8: the identity as it will be answered for ever, its manifest row and its ledger entry.
 db::Seal MakeSeal(Work& work, Random& random, const Clock& clock);
@@ -28,7 +39,7 @@ absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
 
 // The answer for a caller: images that are key material only where the role allows; erased flash
 // filled in.
-v1::IssueResponse Answer(const store::v1::SealedIdentity& sealed, const access::Caller& caller,
+v1::IssueResponse Answer(store::v1::SealedIdentity sealed, const access::Caller& caller,
                          bool sealed_before);
 
 }  // namespace assay::issue

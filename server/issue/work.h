@@ -25,6 +25,8 @@
 
 namespace assay::issue {
 
+class ImageDelegate;
+
 // Owned by one thread at a time; the queues hand it over.
 struct Work : std::enable_shared_from_this<Work> {
   Work() = default;
@@ -79,7 +81,9 @@ struct Work : std::enable_shared_from_this<Work> {
   hsm::RawSignature dac_signature{};
   Bytes dac;
   std::vector<image::ImageFile> images;
+  std::vector<Sha256Digest> image_digests;  // of these, in their order
   std::vector<absl::StatusOr<hsm::RawSignature>> image_signatures;
+  std::shared_ptr<const ImageDelegate> delegate;  // who signed them in the image key's place
   std::atomic<int> signatures_due{0};
 
   // Step 8.

@@ -30,6 +30,7 @@ absl::Status CheckName(std::string_view field, std::string_view name) {
 
 std::string Deterministic(const google::protobuf::Message& message) {
   std::string bytes;
+  bytes.reserve(message.ByteSizeLong());  // grown bit by bit it would leave copies behind
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream coded(&stream);

@@ -1,6 +1,10 @@
 #include "server/lot/plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -78,6 +82,21 @@ absl::Status TakePai(db::Store& store, LotPlan& plan) {
   return absl::OkStatus();
 }
 
+// A plan is read anew every few seconds, its PAI's key stays: the tables that make its
+// verifications cheap are made once a key, not once a plan.
+absl::StatusOr<matter::SignatureVerifier> VerifierOf(ByteView point) {
+  constexpr size_t kMostKept = 256;
+  static std::mutex mutex;
+  static std::map<std::string, matter::SignatureVerifier, std::less<>> kept;
+  const std::lock_guard lock(mutex);
+  if (const auto found = kept.find(AsText(point)); found != kept.end()) return found->second;
+  auto made = matter::SignatureVerifier::Make(point);
+  if (!made.ok()) return made;
+  if (kept.size() >= kMostKept) kept.clear();
+  kept.emplace(AsText(point), *made);
+  return made;
+}
+
 }  // namespace
 
 absl::StatusOr<IssuingPai> ChoosePai(db::Store& store, const v1::DacProfile& profile,
@@ -86,7 +105,7 @@ absl::StatusOr<IssuingPai> ChoosePai(db::Store& store, const v1::DacProfile& pro
   if (!pai.ok()) return pai.status();
   auto certificate = matter::Certificate::Parse(pai->certificate);
   if (!certificate.ok()) return Within(absl::StrCat("pai ", pai->name), certificate.status());
-  auto verifier = matter::SignatureVerifier::Make(certificate->public_key());
+  auto verifier = VerifierOf(certificate->public_key());
   if (!verifier.ok()) return Within(absl::StrCat("pai ", pai->name), verifier.status());
   std::optional<matter::Certificate> paa;
   if (!pai->paa_certificate.empty()) {

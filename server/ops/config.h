@@ -34,7 +34,8 @@ struct HsmConfig {
   std::string wrapping_key = "assay-wrapping";
   std::string ledger_key = "assay-ledger";
   std::string image_certificate_file;
-  Bytes image_certificate;  // DER
+  Bytes image_certificate;       // DER
+  bool delegate_images = false;  // image_signing: delegated
 };
 
 struct DatabaseConfig {

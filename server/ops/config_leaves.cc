@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "image/cms.h"
 #include "server/ops/config_files.h"
 #include "server/ops/config_reader.h"
 
@@ -133,6 +134,14 @@ void ConfigReader::ReadHsm(Section section) {
   hsm.image_certificate_file = FileName(section, "image_certificate", true);
   hsm.image_certificate =
       ReadCertificate(section, "image_certificate", hsm.image_certificate_file, Serving());
+  const std::string signing = section.Text("image_signing", "hsm");
+  hsm.delegate_images = signing == "delegated";
+  if (signing != "hsm" && signing != "delegated") {
+    section.Complain("image_signing", "must be hsm or delegated");
+  } else if (hsm.delegate_images && !hsm.image_certificate.empty()) {
+    const absl::Status fit = image::CheckMayDelegate(hsm.image_certificate);
+    if (!fit.ok()) section.Complain("image_signing", std::string(fit.message()));
+  }
   section.Finish();
 }
 

@@ -2,7 +2,7 @@
 {{- define "assay.config" -}}
 {{- $v := .Values -}}
 {{- $sandbox := eq $v.mode "sandbox" -}}
-{{- $hsm := dict "pin_file" (include "assay.pinFile" "") "signer_threads" (int $v.hsm.signerThreads) "sessions" (int $v.hsm.sessions) "keys" (dict "image" $v.hsm.keys.image "wrapping" $v.hsm.keys.wrapping "ledger" $v.hsm.keys.ledger) -}}
+{{- $hsm := dict "pin_file" (include "assay.pinFile" "") "signer_threads" (int $v.hsm.signerThreads) "sessions" (int $v.hsm.sessions) "image_signing" $v.hsm.imageSigning "keys" (dict "image" $v.hsm.keys.image "wrapping" $v.hsm.keys.wrapping "ledger" $v.hsm.keys.ledger) -}}
 {{- if $sandbox -}}
 {{- $_ := set $hsm "module" "/usr/lib/softhsm/libsofthsm2.so" -}}
 {{- $_ := set $hsm "token_label" "assay" -}}

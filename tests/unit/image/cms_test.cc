@@ -91,7 +91,19 @@ class Cms : public ::testing::Test {
     return verdict;
   }
 
-  TestKey key_;
+  // A delegate's certificate and what it signed, the way the service makes them.
+  Bytes Delegate(absl::Time from, absl::Duration life) {
+    const Bytes point = delegate_.Point();
+    const Bytes serial = {0x11, 0x22};
+    const auto tbs = EncodeImageDelegateTbs(certificate_, {.public_key = point,
+                                                           .serial_number = serial,
+                                                           .not_before = from,
+                                                           .not_after = from + life});
+    EXPECT_TRUE(tbs.ok()) << tbs.status();
+    return *AssembleImageSignerCertificate(*tbs, key_.Sign(*tbs));
+  }
+
+  TestKey key_, delegate_;
   Bytes certificate_;
   Bytes cms_;
   Bytes content_ = Bytes(24576, 0xA5);
@@ -109,6 +121,73 @@ TEST_F(Cms, IsRefusedByStockOpensslAfterOneChangedBit) {
   Bytes changed = content_;
   changed[12345] ^= 1;
   EXPECT_NE(OpensslVerdict(cms_, changed, "-purpose any"), 0);
+}
+
+TEST_F(Cms, OfADelegateIsAcceptedByStockOpensslWithTheSameTrustFileForItsDay) {
+  if (!std::filesystem::exists("/usr/bin/openssl")) GTEST_SKIP() << "SKIPPED: no openssl program";
+  const absl::Time now = absl::FromUnixSeconds(absl::ToUnixSeconds(absl::Now()));
+  const Bytes certificate = Delegate(now - absl::Minutes(5), absl::Hours(24));
+  const Bytes cms = *AssembleDetachedCms(certificate, delegate_.Sign(content_));
+  EXPECT_EQ(OpensslVerdict(cms, content_, "-purpose any"), 0);
+  EXPECT_EQ(OpensslVerdict(cms, content_, ""), 0);
+  EXPECT_EQ(OpensslVerdict(cms, content_, "-x509_strict"), 0);
+  const std::string later = "-attime " + std::to_string(absl::ToUnixSeconds(now) + 3 * 86400);
+  EXPECT_NE(OpensslVerdict(cms, content_, later), 0) << "its day is over";
+  EXPECT_EQ(OpensslVerdict(cms, content_, "-no_check_time"), 0) << "as docs/security.md says";
+  Bytes changed = content_;
+  changed[1] ^= 1;
+  EXPECT_NE(OpensslVerdict(cms, changed, ""), 0);
+}
+
+TEST_F(Cms, OfADelegateIsAcceptedByOurOwnCheckAlsoYearsLater) {
+  const Bytes certificate = Delegate(absl::FromUnixSeconds(1700000000), kDelegateLife);
+  const Bytes cms = *AssembleDetachedCms(certificate, delegate_.Sign(content_));
+  EXPECT_TRUE(VerifyDetachedCms(cms, content_, certificate_).ok());
+  Bytes changed = content_;
+  changed[1] ^= 1;
+  EXPECT_TRUE(HasReason(VerifyDetachedCms(cms, changed, certificate_), Reason::VERIFY_FAILED));
+  for (size_t i = 0; i < cms.size(); i += 7) {
+    Bytes broken = cms;
+    broken[i] ^= 1;
+    EXPECT_FALSE(VerifyDetachedCms(broken, content_, certificate_).ok()) << i;
+  }
+}
+
+TEST_F(Cms, OfADelegateThatNobodyOrAnotherCertifiedIsRefused) {
+  const Bytes good = Delegate(absl::FromUnixSeconds(1700000000), absl::Hours(24));
+  const auto read = matter::Certificate::Parse(good);
+  ASSERT_TRUE(read.ok());
+  // The delegate's own signature in the image key's place, and a certificate for a whole year.
+  const Bytes forged =
+      *AssembleImageSignerCertificate(read->tbs(), delegate_.Sign(ToBytes(read->tbs())));
+  const Bytes cms = *AssembleDetachedCms(forged, delegate_.Sign(content_));
+  EXPECT_TRUE(HasReason(VerifyDetachedCms(cms, content_, certificate_), Reason::VERIFY_FAILED));
+  const Bytes point = delegate_.Point();
+  const Bytes serial = {0x11};
+  const absl::Time from = absl::FromUnixSeconds(1700000000);
+  EXPECT_FALSE(EncodeImageDelegateTbs(certificate_, {.public_key = point,
+                                                     .serial_number = serial,
+                                                     .not_before = from,
+                                                     .not_after = from + absl::Hours(25)})
+                   .ok());
+  EXPECT_FALSE(EncodeImageDelegateTbs(good, {.public_key = point,
+                                             .serial_number = serial,
+                                             .not_before = from,
+                                             .not_after = from + absl::Hours(1)})
+                   .ok())
+      << "a delegate certifies nobody";
+  EXPECT_TRUE(CheckMayDelegate(certificate_).ok());
+  EXPECT_TRUE(HasReason(CheckMayDelegate(good), Reason::FIELD_NOT_ALLOWED));
+}
+
+TEST_F(Cms, OfATemplateIsTheSameAsOfAnewOne) {
+  const auto form = DetachedCmsTemplate::Make(certificate_);
+  ASSERT_TRUE(form.ok());
+  for (int i = 0; i < 300; ++i) {
+    const Bytes raw = key_.Sign(Bytes(1, static_cast<uint8_t>(i)));
+    EXPECT_EQ(*form->Fill(raw), *AssembleDetachedCms(certificate_, raw));
+  }
+  EXPECT_FALSE(form->Fill(Bytes(63)).ok());
 }
 
 TEST_F(Cms, IsAcceptedByOurOwnCheck) {

@@ -125,6 +125,7 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
        "hsm.pin_env: give either pin_file or pin_env"},
       {"pin_file: pin", "pin_env: ASSAY_NO_SUCH_PIN",
        "hsm.pin_env: the variable ASSAY_NO_SUCH_PIN is not set"},
+      {"signer_threads: 1", "image_signing: both", "hsm.image_signing: must be hsm or delegated"},
       {"signer_threads: 1", "signer_threads: 1.5", "hsm.signer_threads: must be a whole number"},
       {"image_certificate: ca.pem", "image_certificate: pin",
        "hsm.image_certificate: holds no certificate"},
