@@ -50,7 +50,33 @@ void Pipeline::Impl::GiveUp(const WorkPtr& work, const absl::Status& why) {
   database_.Push(kVoid, {work, nullptr, db::Void{work->attempt_id, reason}});
 }
 
+void Pipeline::Impl::SettleDoubts(std::vector<Errand>& batch) {
+  std::vector<db::TicketKey> keys;
+  for (const Errand& errand : batch) {
+    if (errand.doubt) keys.push_back(errand.doubt->key);
+  }
+  if (keys.empty()) return;
+  const auto views = store_->FindTickets(keys);
+  size_t at = 0;
+  for (Errand& errand : batch) {
+    if (!errand.doubt) continue;
+    const auto& view = views[at++];
+    const std::lock_guard lock(mutex_);
+    if (!view.ok()) {
+      doubts_.push_back(*std::move(errand.doubt));
+    } else if ((view->state == db::TicketView::State::kInFlight ||
+                view->state == db::TicketView::State::kDead) &&
+               view->instance_id == options_.instance_id &&
+               !under_way_.contains(errand.doubt->name)) {
+      errand.orphan = db::Void{view->attempt_id, "ABANDONED"};
+    }
+  }
+  std::erase_if(batch, [](const Errand& errand) { return !errand.orphan; });
+}
+
 void Pipeline::Impl::VoidBatch(std::vector<Errand> batch) {
+  SettleDoubts(batch);
+  if (batch.empty()) return;
   std::vector<db::Void> voids;
   for (const Errand& errand : batch) voids.push_back(*errand.orphan);
   ASSAY_STRETCH("void");
@@ -66,10 +92,13 @@ void Pipeline::Impl::VoidBatch(std::vector<Errand> batch) {
 
 void Pipeline::Impl::RetryOrphans() {
   std::vector<db::Void> orphans;
+  std::vector<Doubt> doubts;
   {
     const std::lock_guard lock(mutex_);
     orphans.swap(orphans_);
+    doubts.swap(doubts_);
   }
+  for (Doubt& doubt : doubts) database_.Push(kVoid, {nullptr, nullptr, {}, std::move(doubt)});
   for (db::Void& orphan : orphans) database_.Push(kVoid, {nullptr, nullptr, std::move(orphan)});
 }
 
@@ -134,6 +163,10 @@ void Pipeline::Impl::Refused(const WorkPtr& work, const absl::Status& why) {
   // Whoever joined is heard in its own right: its deadline may be later, or the fault gone.
   for (const WorkPtr& other : Disown(*work))
     database_.Push(kTicket, {other, nullptr, std::nullopt});
+  if (work->in_doubt) {
+    const std::lock_guard lock(mutex_);
+    doubts_.push_back({TicketName(work->request), {work->plan->lot.id, work->request.ticket()}});
+  }
   End(work, why);
 }
 

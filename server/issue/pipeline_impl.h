@@ -71,11 +71,18 @@ class Pipeline::Impl {
     Deadline deadline;
     ConfirmDone done;
   };
-  // One entry of the database queue: exactly one of the three is set.
+  // A ticket whose intent may stand though its work has ended.
+  struct Doubt {
+    std::string name;  // as TicketName says
+    db::TicketKey key;
+  };
+  // One entry of the database queue: exactly one of these is set, but for a work whose attempt is
+  // to be voided.
   struct Errand {
     WorkPtr work;
     std::shared_ptr<Confirming> confirming;
     std::optional<db::Void> orphan;
+    std::optional<Doubt> doubt{};
   };
 
   static std::string TicketName(const v1::IssueRequest& request) {
@@ -100,6 +107,8 @@ class Pipeline::Impl {
   void Finish(Work& work);
   void SealBatch(std::vector<Errand> batch);
   void VoidBatch(std::vector<Errand> batch);
+  // Those in doubt whose intent stands become orphans; the others leave the batch.
+  void SettleDoubts(std::vector<Errand>& batch);
   void ConfirmBatch(std::vector<Errand> batch);
 
   // Ends an attempt that will not be sealed: its quota goes back before the line hears of the
@@ -141,6 +150,8 @@ class Pipeline::Impl {
   std::map<std::string, Owned> under_way_;
   // Attempts whose voiding failed; tried again when the database answers.
   std::vector<db::Void> orphans_;
+  // Tickets that were refused while the commit of their intent was in doubt; looked at again then.
+  std::vector<Doubt> doubts_;
 
   WorkQueue<WorkPtr> crypto_;
   WorkQueue<Errand> database_;

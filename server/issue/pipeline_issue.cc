@@ -86,9 +86,11 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
       work->attempt_id = *outcomes[i];
       StepDone(*work, Step::kIntent);
       SignDac(work);
-    } else if ((HasReason(outcomes[i].status(), Reason::TICKET_IN_FLIGHT) ||
-                HasReason(outcomes[i].status(), Reason::STORE_IN_DOUBT)) &&
-               work->looks++ < kMaxLooks) {
+      continue;
+    }
+    if (HasReason(outcomes[i].status(), Reason::STORE_IN_DOUBT)) work->in_doubt = true;
+    if ((HasReason(outcomes[i].status(), Reason::TICKET_IN_FLIGHT) || work->in_doubt) &&
+        work->looks++ < kMaxLooks) {
       // Another replica was first, or nobody knows: the ticket itself tells.
       database_.Push(kTicket, {work, nullptr, std::nullopt});
     } else if (MayDrawAgain(*work, outcomes[i].status())) {

@@ -139,6 +139,7 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
                               std::vector<db::Void>& voids, std::vector<WorkPtr>& again) {
   using State = db::TicketView::State;
   StepDone(*work, Step::kTicket);
+  work->in_doubt = false;
   if (view.state != State::kNew) {
     if (view.line != work->caller.line) {
       return Refused(work, RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket",

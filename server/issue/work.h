@@ -76,6 +76,7 @@ struct Work : std::enable_shared_from_this<Work> {
 
   // Step 5.
   int64_t attempt_id = 0;
+  bool in_doubt = false;  // an intent may have been recorded, and nobody heard so
 
   // Step 6 and 7.
   hsm::RawSignature dac_signature{};
