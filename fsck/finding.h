@@ -34,6 +34,9 @@ namespace assay::fsck {
   X(DEVICE_LOT, "device.lot", "restore the lot's row from a backup")                              \
   X(DEVICE_ROWS, "device.rows",                                                                   \
     "rows of the lot are missing: run assay fsck --reconcile with a copy of the ledger")          \
+  X(DEVICE_WAITING, "device.waiting",                                                             \
+    "the list of undecided devices differs from the outcomes: empty devices_waiting and fill it"  \
+    " as migration 0012 does, in one transaction")                                                \
   X(DEVICE_SERIAL, "device.serial",                                                               \
     "two units or certificates bear one serial number: revoke"                                    \
     " the later one and issue it anew")                                                           \

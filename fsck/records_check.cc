@@ -150,6 +150,16 @@ absl::Status CheckWipes(Session& session, Findings& findings) {
                     "x LEFT JOIN devices d USING (row) WHERE d.row IS NULL",
                     kSome),
        Fault::OUTCOME_ORPHAN, findings);
+  // An outcome without its device is told above.
+  Tell(session, "fsck_waiting",
+       absl::StrCat("SELECT 'row ' || coalesce(d.row, w.row), CASE WHEN w.row IS NULL THEN 'waits "
+                    "for its outcome, but is not listed as waiting' ELSE 'is listed as waiting for "
+                    "its outcome, but has one or is no device' END FROM (SELECT d.row FROM devices "
+                    "d LEFT JOIN device_outcomes x USING (row) WHERE x.row IS NULL) d "
+                    "FULL JOIN devices_waiting w ON w.row = d.row "
+                    "WHERE d.row IS NULL OR w.row IS NULL",
+                    kSome),
+       Fault::DEVICE_WAITING, findings);
   static const Statement kDead = {
       "fsck_dead_rows",
       "SELECT coalesce(n_dead_tup, 0), n_live_tup FROM pg_stat_user_tables "

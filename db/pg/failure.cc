@@ -51,6 +51,12 @@ Failure OfState(const std::string& state, const std::string& message) {
       Begins(state, "58") || state == "25P03" || state == "3D000") {
     return {Refuse(Reason::STORE_UNAVAILABLE, text), Remedy::kNone};
   }
+  if (state == "42501") {
+    return {Refuse(Reason::STORE_READ_ONLY,
+                   "the database does not let this program's role write what it must (SQLSTATE "
+                   "42501): give its rights back; the service's log names the table"),
+            Remedy::kNone};
+  }
   if (state == "42P01" || state == "42703" || state == "42883" || state == "3F000") {
     return {Refuse(Reason::SCHEMA_MISMATCH,
                    absl::StrCat("the database schema is not this program's (SQLSTATE ", state,

@@ -161,6 +161,8 @@ RowConditions::RowConditions(Session& session, const db::DeviceFilter& filter) :
   }
 }
 
+bool RowConditions::only_waiting() const { return waiting() && mask_ == kStateIs; }
+
 std::string RowConditions::Text(int first, Params& params) const {
   std::string text;
   const auto add = [&](absl::string_view before, absl::string_view type, absl::string_view after) {

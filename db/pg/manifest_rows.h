@@ -55,6 +55,9 @@ class RowConditions {
   RowConditions(Session& session, const db::DeviceFilter& filter);
 
   bool none() const { return mask_ == 0; }
+  // Only devices nobody has decided about: devices_waiting has their rows.
+  bool waiting() const { return filter_.state == db::DeviceState::kSealed; }
+  bool only_waiting() const;
   // An index leads to the few rows: look at all lots at once.
   bool few() const { return few_; }
   // " AND ..." with parameters from number `first` on, added to `params`; FewLots adds the lots'.

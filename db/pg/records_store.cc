@@ -15,6 +15,8 @@ namespace {
 constexpr int kConnections = 3;
 // Rows one statement counts: none takes long, however large the lot.
 constexpr int64_t kStride = 200'000;
+// Devices nobody has decided about are counted from their own index.
+const std::string kOfWaiting = "JOIN devices_waiting w ON w.row = d.row ";
 // Entries of the ledger one Follow looks at.
 constexpr int64_t kLookedAt = 2000;
 
@@ -128,6 +130,7 @@ class PgRecordsStore final : public db::RecordsStore {
           total += session
                        .Run(Kept(conditions.Name("device_count"),
                                  "SELECT count(*) " + kManifestTables +
+                                     (conditions.waiting() ? kOfWaiting : std::string()) +
                                      "WHERE d.row > $1::bigint AND d.row < $2::bigint" + text),
                             params)
                        .Int(0, 0);

@@ -47,6 +47,35 @@ void ListWithin(Session& session, const RowConditions& conditions, int64_t after
   for (int k = 0; k < rows.size(); ++k) devices.push_back(RowAt(rows, k));
 }
 
+// Devices nobody has decided about, by their own index: in a lot that is all but confirmed the
+// rows between them are not looked at.
+const Statement kWaiting = {"device_waiting",
+                            "SELECT row FROM devices_waiting WHERE row > $1::bigint AND "
+                            "row < $2::bigint ORDER BY row LIMIT $3::bigint"};
+constexpr int kWaitingAtOnce = 2000;
+
+void ListWaiting(Session& session, const RowConditions& conditions, int64_t after, int64_t before,
+                 int limit, std::vector<db::ManifestRow>& devices) {
+  while (devices.size() < static_cast<size_t>(limit)) {
+    const int left = limit - static_cast<int>(devices.size());
+    const int look = conditions.only_waiting() ? left : kWaitingAtOnce;
+    const Rows found = session.Run(kWaiting, Params().Int(after).Int(before).Int(look));
+    if (found.empty()) return;
+    std::vector<int64_t> waiting;
+    for (int i = 0; i < found.size(); ++i) waiting.push_back(found.Int(i, 0));
+    after = waiting.back();
+    Params params = Params().Ints(waiting).Int(left);
+    const std::string text = conditions.Text(3, params);
+    const Rows rows =
+        session.Run(Kept(conditions.Name("device_list_waiting"),
+                         kManifestColumns + kManifestTables + "WHERE d.row = ANY ($1::bigint[])" +
+                             text + " ORDER BY d.row LIMIT $2::bigint"),
+                    params);
+    for (int k = 0; k < rows.size(); ++k) devices.push_back(RowAt(rows, k));
+    if (found.size() < look) return;
+  }
+}
+
 void ListFew(Session& session, const RowConditions& conditions,
              const std::vector<FilteredLot>& lots, int64_t after, int limit,
              std::vector<db::ManifestRow>& devices) {
@@ -116,6 +145,10 @@ absl::StatusOr<std::vector<db::ManifestRow>> PgStore::ListDevices(const db::Devi
     for (const FilteredLot& lot : lots) {
       const int64_t end = (lot.id << 32) + lot.sealed + 1;
       int64_t after = std::max(after_row, lot.id << 32);
+      if (conditions.waiting()) {
+        ListWaiting(session, conditions, after, end, limit, devices);
+        after = end;
+      }
       while (after + 1 < end && devices.size() < static_cast<size_t>(limit)) {
         const int64_t before = conditions.none() ? end : std::min(end, after + kStride + 1);
         ListWithin(session, conditions, after, before, limit, devices);

@@ -104,6 +104,8 @@ void Pages(db::Store& store, const std::string& lot, int64_t id, uint64_t rows) 
   filter.line.clear();
   filter.state = db::DeviceState::kScrapped;
   tell("page of scrapped ones", Measure(kPages, [&](int i) { ask(filter, somewhere(i)); }));
+  filter.state = db::DeviceState::kSealed;
+  tell("page of missing ones", Measure(kPages, [&](int i) { ask(filter, somewhere(i)); }));
   filter.state.reset();
   filter.serial_number_from = absl::StrCat("SN", std::string(6, '0'), "123");
   filter.serial_number_until = absl::StrCat("SN", std::string(6, '0'), "456");

@@ -205,6 +205,11 @@ TEST_P(StoreDevices, FiltersSelect) {
   EXPECT_EQ(tickets([&](Filter& f) { f.serial_number = first.serial_number; }), "t1 ");
   EXPECT_EQ(tickets([](Filter& f) { f.state = db::DeviceState::kProvisioned; }), "t2 ");
   EXPECT_EQ(tickets([](Filter& f) { f.state = db::DeviceState::kSealed; }), "t1 t3 ");
+  EXPECT_EQ(tickets([](Filter& f) {
+              f.state = db::DeviceState::kSealed;
+              f.line = "line-2";
+            }),
+            "t3 ");
   const absl::Time hour_ago = absl::Now() - absl::Hours(1),
                    in_an_hour = absl::Now() + absl::Hours(1);
   EXPECT_EQ(tickets([&](Filter& f) { f.sealed_from = in_an_hour; }), "");

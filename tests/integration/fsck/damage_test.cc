@@ -10,6 +10,7 @@ namespace assay::integration {
 namespace {
 
 using test_support::PostgresCluster;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 constexpr char kDevice[] =
@@ -246,6 +247,13 @@ TEST_F(DamageTest, OutcomesThatDiffer) {
                                    "VALUES (",
                                    Row(3), ", 2, 'nobody', now())")),
               HasSubstr(absl::StrCat("ledger.outcome ", Device(3))));
+}
+
+TEST_F(DamageTest, AListOfUndecidedDevicesThatIsNotTrue) {
+  EXPECT_THAT(Damaged(absl::StrCat("DELETE FROM devices_waiting WHERE row = ", Row(3))),
+              ContainsRegex("device.waiting row [0-9]+: waits for its outcome"));
+  EXPECT_THAT(Damaged(absl::StrCat("INSERT INTO devices_waiting SELECT ", Row(10))),
+              ContainsRegex("device.waiting row [0-9]+: is listed as waiting"));
 }
 
 TEST_F(DamageTest, ASerialNumberThatWasUsedTwice) {

@@ -316,6 +316,17 @@ TEST(StoreFaults, AFullDiskRefusesBeforeAnythingIsSigned) {
   EXPECT_TRUE(Claim(*store, SampleIntent(lot, "t1")).ok());
 }
 
+TEST(StoreFaults, RightsThatWereTakenAwayAreNamed) {
+  const PgOptions options = NewMigratedDatabase();
+  const auto store = OpenStore(options);
+  const int64_t lot = OpenSampleLot(*store, "lot-1", 5);
+  FailWith(options, "42501", 1);
+  const auto refused = Claim(*store, SampleIntent(lot, "t1"));
+  EXPECT_REFUSED(refused.status(), STORE_READ_ONLY);
+  EXPECT_NE(refused.status().message().find("give its rights back"), absl::string_view::npos);
+  EXPECT_EQ(store->FindLot("lot-1")->claimed, 0u);
+}
+
 TEST(StoreFaults, ALockThatIsHeldForLongIsGivenUpAndThePoolSaysWhenItIsBusy) {
   PgOptions options = NewMigratedDatabase();
   options.pool_size = 1;
