@@ -50,6 +50,9 @@ struct PipelineOptions {
   // Of these so many are worked on; the others wait outside, each line's for their turn.
   int max_active = 256;
   FairLimits limits;
+  // After an identity that could not be sealed, one ticket in so long tries; the others are refused
+  // before anything is signed for them. Zero: all try.
+  std::chrono::milliseconds seal_rest{0};
   std::chrono::milliseconds least_deadline{20};  // less time left than this is refused
   std::chrono::milliseconds plan_keep{3000};     // how long what is known of a lot stays known
 };

@@ -26,6 +26,7 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
     const absl::Status& outcome = outcomes[i];
     if (outcome.ok()) {
       StepDone(*work, Step::kSeal);
+      seal_rest_.Sealed();
       Succeed(work, std::move(work->sealed), false);
     } else if ((HasReason(outcome, Reason::STORE_IN_DOUBT) ||
                 HasReason(outcome, Reason::STORE_UNAVAILABLE)) &&
@@ -34,6 +35,10 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
       work->seal = std::move(seals[i]);
       database_.Push(kSeal, std::move(batch[i]));
     } else {
+      if (HasReason(outcome, Reason::STORE_UNAVAILABLE) ||
+          HasReason(outcome, Reason::STORE_READ_ONLY)) {
+        seal_rest_.Failed(Steady::now());
+      }
       GiveUp(work, outcome);
     }
   }

@@ -13,6 +13,7 @@
 #include "server/issue/lanes.h"
 #include "server/issue/pace.h"
 #include "server/issue/pipeline.h"
+#include "server/issue/seal_rest.h"
 #include "server/issue/prove.h"
 #include "server/issue/work.h"
 #include "server/issue/work_queue.h"
@@ -145,6 +146,7 @@ class Pipeline::Impl {
   FairGate gate_;
   int active_ = 0;
   Pace pace_;
+  SealRest seal_rest_{options_.seal_rest};
   Lanes<WorkPtr> outside_;  // entered, and not worked on yet
   // Tickets under way in this process: a retry joins, it does not race.
   std::map<std::string, Owned> under_way_;

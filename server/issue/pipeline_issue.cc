@@ -57,6 +57,12 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
             Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
     return true;
   });
+  std::erase_if(batch, [this](const Errand& errand) {
+    if (seal_rest_.MayTry(Steady::now())) return false;
+    Refused(errand.work, Refuse(Reason::STORE_UNAVAILABLE,
+                                "the database does not take finished identities now"));
+    return true;
+  });
   if (batch.empty()) return;
   std::vector<db::Intent> intents;
   for (const Errand& errand : batch) {

@@ -64,6 +64,11 @@ absl::StatusOr<db::DeviceFilter> ReadDeviceFilter(const v1::DeviceFilter& filter
     if (!time.ok()) return time.status();
     read.sealed_until = *time;
   }
+  if (read.sealed_from && read.sealed_until && *read.sealed_from > *read.sealed_until) {
+    return RefuseField(Reason::FIELDS_CONTRADICT, "filter.sealed_from",
+                       absl::FormatTime(*read.sealed_from, absl::UTCTimeZone()),
+                       "must not come after sealed_until");
+  }
   read.serial_number_from = filter.serial_number_from();
   read.serial_number_until = filter.serial_number_until();
   if (!read.serial_number_until.empty() && read.serial_number_from > read.serial_number_until) {

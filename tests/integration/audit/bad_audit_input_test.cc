@@ -101,6 +101,17 @@ TEST_F(BadAuditInputTest, TokensThatAreForgedOrOfAnotherQuery) {
   EXPECT_EQ(ReasonIn(Records()->Follow(Context().get(), follow, &followed)), "PAGE_TOKEN_INVALID");
 }
 
+TEST_F(BadAuditInputTest, ATimeThatEndsBeforeItBegins) {
+  const auto audit = v1::AuditService::NewStub(office_.ChannelAs(kAuditor));
+  v1::ListDevicesRequest list;
+  list.mutable_filter()->mutable_sealed_from()->set_seconds(1'800'000'001);
+  list.mutable_filter()->mutable_sealed_until()->set_seconds(1'800'000'000);
+  v1::ListDevicesResponse page;
+  const grpc::Status refused = audit->ListDevices(Context().get(), list, &page);
+  EXPECT_EQ(ReasonIn(refused), "FIELDS_CONTRADICT");
+  EXPECT_EQ(MetadataIn(refused, "field"), "filter.sealed_from");
+}
+
 TEST_F(BadAuditInputTest, AnExportCancelledMidWayEndsAndHoldsUpNobody) {
   office_.OpenLot("bad-export", office_.Light(), 10);
   IssueSome("bad-export", 3, "E");

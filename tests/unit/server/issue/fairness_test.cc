@@ -8,12 +8,35 @@
 #include "server/issue/fair_gate.h"
 #include "server/issue/lanes.h"
 #include "server/issue/pace.h"
+#include "server/issue/seal_rest.h"
 #include "tests/unit/server/issue/workshop.h"
 
 namespace assay::issue {
 namespace {
 
 using testing::ElementsAre;
+
+// ---- rest after what could not be sealed
+
+TEST(SealRestTest, OneInEachRestTriesUntilOneWasSealed) {
+  const SealRest::Time now;
+  SealRest rest(std::chrono::seconds(1));
+  EXPECT_TRUE(rest.MayTry(now));
+  EXPECT_TRUE(rest.MayTry(now));
+  rest.Failed(now);
+  EXPECT_FALSE(rest.MayTry(now + std::chrono::milliseconds(999)));
+  EXPECT_TRUE(rest.MayTry(now + std::chrono::seconds(1)));
+  EXPECT_FALSE(rest.MayTry(now + std::chrono::milliseconds(1999))) << "one was let through";
+  EXPECT_TRUE(rest.MayTry(now + std::chrono::seconds(2)));
+  rest.Sealed();
+  EXPECT_TRUE(rest.MayTry(now + std::chrono::seconds(2)));
+}
+
+TEST(SealRestTest, WithoutARestEverybodyTries) {
+  SealRest rest(std::chrono::seconds(0));
+  rest.Failed({});
+  EXPECT_TRUE(rest.MayTry({}));
+}
 
 // ---- the gate alone
 
