@@ -93,6 +93,16 @@ SQL
   note "PostgreSQL runs in $folder (unix socket only)"
 }
 
+# The read-only roles for reports and for fsck: Assay's own role may not make roles.
+make_reader_roles() {
+  local folder bin
+  folder=$(database_folder)
+  bin=$(database_bin)
+  { printf '\\set owner assay\n' && cat "$source_dir/deploy/sql/readers.sql"; } |
+    super_sql "$folder" "$bin" assay >>"$state/log/postgres-setup.log" 2>&1 ||
+    fail "the read-only roles could not be made; see $state/log/postgres-setup.log"
+}
+
 stop_database() {
   [[ -s $state/database-folder ]] || return 0
   local folder bin

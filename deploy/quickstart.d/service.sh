@@ -148,6 +148,7 @@ probe() {
 start_service() {
   local pid log=$state/log/assayd.log
   run_logged "$state/log/migrate.log" "$bin/assayd" migrate --config "$state/assayd.yaml"
+  make_reader_roles
   if pid=$(service_pid); then
     note "runs already (pid $pid)"
   else
