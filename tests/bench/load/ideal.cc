@@ -173,37 +173,41 @@ size_t CheapestBatch(const IdealWork& work) {
   return cheapest;
 }
 
-double MeasureBatch(const IdealWork& work, IdealBy by, size_t batch,
-                    std::chrono::milliseconds time) {
+Ideal MeasureBatch(const IdealWork& work, IdealBy by, size_t batch,
+                   std::chrono::milliseconds time) {
   const auto threads = static_cast<std::ptrdiff_t>(std::thread::hardware_concurrency());
-  std::vector<double> rates(static_cast<size_t>(threads));
+  std::vector<Ideal> seen(static_cast<size_t>(threads));
   std::barrier ready(threads);
   {
     std::vector<std::jthread> running;
-    for (double& rate : rates) {
+    for (Ideal& own : seen) {
       running.emplace_back([&] {
         BareIdentities identities(work, by, batch);
         identities.Run();
         ready.arrive_and_wait();
         const auto start = Steady::now();
-        size_t made = 0;
+        const double cpu_start = ThreadSeconds();
+        double made = 0;
         do {
           identities.Run();
-          made += identities.batch();
+          made += static_cast<double>(identities.batch());
         } while (Steady::now() - start < time);
-        rate = static_cast<double>(made) /
-               std::chrono::duration<double>(Steady::now() - start).count();
+        own.rate = made / std::chrono::duration<double>(Steady::now() - start).count();
+        own.cpu_us = 1e6 * (ThreadSeconds() - cpu_start) / made;
       });
     }
   }
-  double sum = 0;
-  for (const double rate : rates) sum += rate;
-  return sum;
+  Ideal all;
+  for (const Ideal& own : seen) {
+    all.rate += own.rate;
+    all.cpu_us += own.cpu_us / static_cast<double>(threads);
+  }
+  return all;
 }
 
 }  // namespace
 
-double MeasureIdeal(const IdealWork& work, IdealBy by, std::chrono::milliseconds time) {
+Ideal MeasureIdeal(const IdealWork& work, IdealBy by, std::chrono::milliseconds time) {
   return MeasureBatch(work, by, by == IdealBy::kOpenssl ? 1 : CheapestBatch(work), time);
 }
 

@@ -102,7 +102,7 @@ class Session:
                     window = self.window(self.load, iterations, mode, self.plan.seconds, "--in-flight", flight)
                     windows.setdefault((iterations, mode, flight), []).append((window, ideal))
                     self.tell_window(number, iterations, mode, flight, window, ideal["fastest"])
-        self.ideals = {key: {by: statistics.median(one[by] for one in seen) for by in ("fastest", "openssl")}
+        self.ideals = {key: {by: statistics.median(one[by] for one in seen) for by in ("fastest", "openssl", "fastest_us")}
                        for key, seen in ideals.items()}
         self.result["rates"] = [self.row(key, seen) for key, seen in windows.items()]
 
@@ -115,7 +115,10 @@ class Session:
     @staticmethod
     def row(key, seen):
         iterations, mode, flight = key
-        return {"iterations": iterations, "mode": mode, "in_flight": flight, **summary([window for window, _ in seen]),
+        seen_all = summary([window for window, _ in seen])
+        ideal_us = statistics.median(ideal["fastest_us"] for _, ideal in seen)
+        return {"iterations": iterations, "mode": mode, "in_flight": flight, **seen_all, "ideal_us": round(ideal_us),
+                "of_ideal_by_cpu": ideal_us / max(1, sum(seen_all["cpu_us"].values())),
                 "ideal": statistics.median(ideal["fastest"] for _, ideal in seen),
                 "openssl": statistics.median(ideal["openssl"] for _, ideal in seen),
                 "of_ideal": statistics.median(window.rate / ideal["fastest"] for window, ideal in seen),
