@@ -62,6 +62,15 @@ absl::Status Make(absl::StatusCode code, absl::string_view message, const Refusa
   return status;
 }
 
+// A value that is far too long is told by its beginning: whole characters of UTF-8, and its size.
+std::string Shortened(absl::string_view value) {
+  constexpr size_t kMost = 160, kShown = 64;
+  if (value.size() <= kMost) return std::string(value);
+  size_t end = kShown;
+  while (end > 0 && (static_cast<uint8_t>(value[end]) & 0xC0) == 0x80) --end;
+  return absl::StrCat(value.substr(0, end), "... of ", value.size(), " bytes");
+}
+
 }  // namespace
 
 std::string_view ReasonName(Reason reason) { return RowOf(reason).name; }
@@ -77,13 +86,13 @@ absl::Status Refuse(Reason reason, absl::string_view message) {
   return Make(RowOf(reason).code, message, {reason, "", "", "", UsualDelay(reason)});
 }
 
-absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
+absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view whole,
                          absl::string_view rule) {
+  const std::string value = Shortened(whole);
   const std::string message = value.empty() ? absl::StrCat(field, ": ", rule)
                                             : absl::StrCat(field, ": ", rule, " (got ", value, ")");
-  return Make(
-      RowOf(reason).code, message,
-      {reason, std::string(field), std::string(value), std::string(rule), UsualDelay(reason)});
+  return Make(RowOf(reason).code, message,
+              {reason, std::string(field), value, std::string(rule), UsualDelay(reason)});
 }
 
 absl::Status RefuseFor(Reason reason, absl::string_view message,

@@ -39,6 +39,9 @@ class OpenFile {
   int descriptor_;
 };
 
+// More than any file that is read whole; a device or a pipe may go on for ever.
+constexpr size_t kMostRead = size_t{1} << 30;
+
 bool WriteAll(int descriptor, ByteView bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
@@ -75,6 +78,9 @@ absl::StatusOr<Bytes> ReadFile(const std::string& path) {
     if (got < 0) return SystemFault("read", path);
     if (got == 0) return bytes;
     bytes.insert(bytes.end(), buffer, buffer + got);
+    if (bytes.size() > kMostRead) {
+      return RefuseField(Reason::REQUEST_MALFORMED, path, "", "is larger than 1 GiB");
+    }
   }
 }
 

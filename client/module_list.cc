@@ -1,5 +1,6 @@
 #include "client/module_list.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -45,6 +46,13 @@ absl::StatusOr<PlannedTicket> PlannedOf(const std::string& text, bool is_serial,
   if (!is_serial) {
     if (text.size() > kMaxName) {
       return Refused(Reason::FIELD_TOO_LONG, place, text, "must be at most 64 bytes");
+    }
+    if (!std::ranges::all_of(text, [](unsigned char c) {
+          return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
+        })) {
+      return Refused(Reason::FIELD_MALFORMED, place, text,
+                     "is no name of a device issued by Assay; a DAC made elsewhere is found by its "
+                     "serial number (column dac_serial)");
     }
     planned.module->set_common_name(text);
     return planned;

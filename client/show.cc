@@ -25,7 +25,9 @@ size_t Width(const std::string& text) {
       text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
 }
 
-std::string BlobText(const std::string& blob) {
+std::string BlobText(const FieldDescriptor& field, const std::string& blob) {
+  // A digest is what people compare with sha256sum and manifests: in its own digits.
+  if (absl::EndsWith(field.name(), "sha256")) return ToHex(AsBytes(blob));
   if (blob.size() <= 20) return ToUpperHex(AsBytes(blob));
   return absl::StrCat(blob.size(), " bytes, SHA-256 ", ToHex(Sha256(AsBytes(blob))));
 }
@@ -59,7 +61,7 @@ std::string ScalarText(const Message& message, const FieldDescriptor& field, int
     case FieldDescriptor::CPPTYPE_STRING: {
       const std::string text = repeated ? reflection.GetRepeatedString(message, &field, index)
                                         : reflection.GetString(message, &field);
-      return field.type() == FieldDescriptor::TYPE_BYTES ? BlobText(text) : text;
+      return field.type() == FieldDescriptor::TYPE_BYTES ? BlobText(field, text) : text;
     }
     default:
       return "";

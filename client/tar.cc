@@ -129,7 +129,13 @@ absl::Status TarWriter::Finish() {
 absl::StatusOr<TarReader> TarReader::Open(const std::string& path) {
   std::FILE* const file = std::fopen(path.c_str(), "rbe");
   if (file == nullptr) return SystemFault(path, "cannot be read");
-  return TarReader(file);
+  TarReader reader(file);
+  struct stat about {};
+  if (::fstat(::fileno(file), &about) == 0 && S_ISDIR(about.st_mode)) {
+    errno = EISDIR;
+    return SystemFault(path, "cannot be read");
+  }
+  return reader;
 }
 
 absl::Status TarReader::End() {

@@ -245,7 +245,8 @@ class Uniqueness {
     const auto [first, fresh] = seen_.emplace(std::pair{key.key, value}, cell.line);
     if (fresh) return absl::OkStatus();
     return RefuseField(
-        Reason::FIELDS_CONTRADICT, Place(file_, cell, key.key), cell.text,
+        Reason::FIELDS_CONTRADICT, Place(file_, cell, key.key),
+        IsSecretFactoryKey(key.key) ? std::string() : cell.text,
         absl::StrCat("line ", first->second, " has the same value, and it must differ"));
   }
 

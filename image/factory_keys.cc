@@ -191,7 +191,7 @@ std::optional<size_t> KnownKeyType(std::string_view key) {
 
 bool IsSecretFactoryKey(std::string_view key) {
   return key == "dac-key" || key == "verifier" || key == "pin-code" || key == "device-key" ||
-         key == "rd-id-uid";
+         key == "rd-id-uid" || key == "passcode";
 }
 
 FactoryContent FactoryContent::Clone() const {

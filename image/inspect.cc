@@ -299,11 +299,16 @@ bool LooksLikeKeys(ByteView file) {
   return !page && erased(file.subspan(kXtsKeySize + 4)) && !erased(file.first(kXtsKeySize));
 }
 
+bool BeginsPage(ByteView bytes) {
+  if (bytes.size() < 4) return false;
+  const uint32_t state = ReadLe32(bytes.data());
+  return state == kNvsPageActive || state == kNvsPageFull || state == kNvsPageFreeing;
+}
+
 bool LooksLikeNvs(ByteView file) {
   if (file.empty() || file.size() % kNvsPageSize != 0) return false;
   for (size_t at = 0; at < file.size(); at += kNvsPageSize) {
-    const uint32_t state = ReadLe32(file.data() + at);
-    if (state == kNvsPageActive || state == kNvsPageFull || state == kNvsPageFreeing) return true;
+    if (BeginsPage(file.subspan(at))) return true;
   }
   return std::all_of(file.begin(), file.end(), [](uint8_t byte) { return byte == 0xFF; });
 }
@@ -322,6 +327,11 @@ absl::StatusOr<Inspection> InspectImage(ByteView file, const InspectOptions& opt
     return InspectSecureCert(file, options);
   if (LooksLikeKeys(file)) return InspectKeys(file, options);
   if (LooksLikeNvs(file)) return InspectNvs(file, options);
+  if (BeginsPage(file)) {
+    return RefuseField(
+        Reason::IMAGE_MALFORMED, "image", absl::StrCat(file.size(), " bytes"),
+        "an NVS image is whole pages of 4096 bytes: this one is cut off, or too long");
+  }
   return RefuseField(Reason::IMAGE_MALFORMED, "image", absl::StrCat(file.size(), " bytes"),
                      "neither an NVS image nor a key partition nor a secure-cert partition");
 }

@@ -1,7 +1,9 @@
 #include "client/command/device_table.h"
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
-#include "assay/v1/audit.pb.h"
+#include "absl/time/time.h"
 #include "client/show.h"
 #include "image/qr.h"
 #include "matter/manual_code.h"
@@ -34,16 +36,20 @@ void PrintDevices(Context& context, const std::vector<v1::Identity>& devices, bo
 }
 
 std::string JsonLineOf(const v1::Identity& device) {
-  v1::ManifestRow row;
-  row.set_device_id(device.device_id());
-  row.set_ticket(device.ticket());
-  row.set_lot(device.lot());
-  row.set_product(device.product());
-  row.set_serial_number(device.serial_number());
-  row.set_dac_serial(device.dac_serial());
-  row.set_discriminator(device.codes().discriminator());
-  *row.mutable_sealed_at() = device.sealed_at();
-  return MessageJsonLine(row) + "\n";
+  nlohmann::ordered_json json;
+  json["device_id"] = device.device_id();
+  json["ticket"] = device.ticket();
+  json["lot"] = device.lot();
+  json["product"] = device.product();
+  json["serial_number"] = device.serial_number();
+  json["dac_serial"] = ToBase64(AsBytes(device.dac_serial()));
+  json["discriminator"] = device.codes().discriminator();
+  const absl::Time sealed_at = absl::FromUnixSeconds(device.sealed_at().seconds()) +
+                               absl::Nanoseconds(device.sealed_at().nanos());
+  if (device.has_sealed_at()) {
+    json["sealed_at"] = absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", sealed_at, absl::UTCTimeZone());
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace assay::client

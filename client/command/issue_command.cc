@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -173,6 +174,10 @@ absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& r
         ASSAY_RETURN_IF_ERROR(ConfirmTicket(connection, *stub, options.lot, identity.ticket(),
                                             v1::OUTCOME_PROVISIONED));
       }
+      if (context.json()) {
+        context.Print(JsonLineOf(identity));
+        continue;
+      }
       std::lock_guard lock(shown.mutex);
       if (shown.first.size() < kMaxShown) shown.first.push_back(identity);
     }
@@ -243,19 +248,21 @@ absl::Status Issue(Context& context, const IssueOptions& options) {
   }
   // What a stopped or repeated run had already is shown with the rest, never left out in silence.
   std::vector<v1::Identity> had_before;
-  if (run->had() > 0 && !context.json()) {
-    auto read = ReadManifest(PathBelow(folder, "manifest.csv"), kMaxShown);
+  if (run->had() > 0) {
+    auto read = ReadManifest(PathBelow(folder, "manifest.csv"),
+                             context.json() ? std::numeric_limits<size_t>::max() : kMaxShown);
     if (!read.ok()) return read.status();
     had_before = *std::move(read);
+  }
+  if (context.json()) {
+    for (const v1::Identity& device : had_before) context.Print(JsonLineOf(device));
   }
   Shown shown;
   InterruptGuard guard;
   const absl::Status status = run->missing().empty() ? absl::OkStatus()
                                                      : StreamMissing(context, **connection, *run,
                                                                      options, lot->spec(), shown);
-  if (context.json()) {
-    for (const v1::Identity& device : shown.first) context.Print(JsonLineOf(device));
-  } else if (options.show_qr || run->total() <= kMaxShown) {
+  if (!context.json() && (options.show_qr || run->total() <= kMaxShown)) {
     had_before.insert(had_before.end(), shown.first.begin(), shown.first.end());
     had_before.resize(std::min(had_before.size(), kMaxShown));
     PrintDevices(context, had_before, options.show_qr);

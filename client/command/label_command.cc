@@ -99,11 +99,15 @@ absl::StatusOr<std::vector<image::LabelUnit>> UnitsOf(const LabelOptions& option
 }
 
 absl::Status MakeLabels(Context& context, const LabelOptions& options) {
+  const bool as_svg = absl::EndsWith(options.out, ".svg");
+  if (!as_svg && !absl::EndsWith(options.out, ".pdf")) {
+    return RefuseField(Reason::FIELD_MALFORMED, "--out", options.out, "must end with .pdf or .svg");
+  }
   const auto sheet = SheetOf(options);
   if (!sheet.ok()) return sheet.status();
   const auto units = UnitsOf(options);
   if (!units.ok()) return units.status();
-  if (absl::EndsWith(options.out, ".svg")) {
+  if (as_svg) {
     const auto pages = image::RenderLabelSvgPages(*units, *sheet);
     if (!pages.ok()) return pages.status();
     const std::string stem = options.out.substr(0, options.out.size() - 4);

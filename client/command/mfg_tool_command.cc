@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "client/command/commands.h"
 #include "client/mfg_tool/run.h"
@@ -15,7 +17,15 @@ absl::Status MfgTool(Context& context, const MfgToolOptions& options) {
   if (!result.ok()) return result.status();
   context.Remark(
       absl::StrCat("lot ", result->lot, ": ", result->devices, " device(s) in ", result->folder));
-  context.Print(absl::StrCat(result->summary, "\n"));
+  if (!context.json()) {
+    context.Print(absl::StrCat(result->summary, "\n"));
+    return absl::OkStatus();
+  }
+  const nlohmann::ordered_json json = {{"lot", result->lot},
+                                       {"devices", result->devices},
+                                       {"folder", result->folder},
+                                       {"summary", result->summary}};
+  context.Print(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return absl::OkStatus();
 }
 

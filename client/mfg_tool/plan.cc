@@ -182,9 +182,8 @@ absl::StatusOr<std::string> DecodeBase64(const char* flag, const std::string& te
 
 absl::Status FillFlagValues(const MfgToolOptions& options, v1::DeviceValues& values) {
   if (options.passcode) {
-    if (*options.passcode > UINT32_MAX) return OutOfRange("--passcode", 0, "must be 1 to 99999998");
-    ASSAY_RETURN_IF_ERROR(
-        matter::CheckPasscode(static_cast<uint32_t>(*options.passcode), "--passcode"));
+    const auto passcode = static_cast<uint32_t>(std::min<uint64_t>(*options.passcode, UINT32_MAX));
+    ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(passcode, "--passcode"));
     values.set_passcode(static_cast<uint32_t>(*options.passcode));
   }
   if (options.discriminator) {

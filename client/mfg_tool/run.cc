@@ -68,14 +68,18 @@ absl::Status InFlags(const absl::Status& status) {
                                              {"values.discriminator", "--discriminator"},
                                              {"values.rotating_id", "--rd-id-uid"},
                                              {"values.salt", "--salt"},
-                                             {"values.verifier", "--verifier"}};
+                                             {"values.verifier", "--verifier"},
+                                             {"locales", "--locales"},
+                                             {"fixed_labels", "--fixed-labels"},
+                                             {"supported_modes", "--supported-modes"}};
   const auto refusal = RefusalOf(status);
   if (!refusal) return status;
-  // The longest field that begins the refused one: "spec.certification_declaration.cd.vendor_id".
+  // The longest field that begins the refused one: "spec.certification_declaration.cd.vendor_id",
+  // "locales[2]".
   std::string field = refusal->field;
   while (!field.empty() && !kFlags->contains(field)) {
-    const size_t dot = field.rfind('.');
-    field.resize(dot == std::string::npos ? 0 : dot);
+    const size_t end = field.find_last_of(".[");
+    field.resize(end == std::string::npos ? 0 : end);
   }
   if (field.empty()) return status;
   return RefuseField(refusal->reason,
@@ -145,7 +149,7 @@ absl::Status Register(const MfgToolTools& tools, Order& order) {
   lot.set_factory(tools.factory.empty() ? "sandbox" : tools.factory);
   lot.set_count(order.plan.devices.size());
   const auto opened = (*connection)->Call(*stub, &Catalog::OpenLot, lot);
-  if (!opened.ok()) return opened.status();
+  if (!opened.ok()) return InFlags(opened.status());
   order.lot = opened->name();
   order.spec = opened->spec();
   return absl::OkStatus();

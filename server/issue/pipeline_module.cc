@@ -77,8 +77,13 @@ absl::Status Pipeline::Impl::FindModule(Work& work) {
   // One answer for a module that is not there and for one of a lot that is not granted, so that
   // nobody learns of another factory's units.
   if (!module.ok() || !work.caller.CheckLot(module->factory, module->lot).ok()) {
-    return RefuseField(Reason::DEVICE_UNKNOWN, name.field, name.value,
-                       "no module of the lots and factories granted to this caller has it");
+    return RefuseField(
+        Reason::DEVICE_UNKNOWN, name.field, name.value,
+        absl::StrCat("no module of the lots and factories granted to this caller has it",
+                     work.request.module().has_dac_serial()
+                         ? ""
+                         : "; one whose DAC was made elsewhere is found by the DAC's "
+                           "serial number"));
   }
   const auto lot = store_->FindLot(module->lot);
   if (!lot.ok()) return lot.status();

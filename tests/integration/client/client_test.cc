@@ -1,4 +1,6 @@
 // The command line against a whole Assay: what a line and a maker with mfg_tool's flags do.
+#include <nlohmann/json.hpp>
+
 #include "tests/integration/client/client_fixture.h"
 
 namespace assay::integration {
@@ -118,6 +120,23 @@ TEST_F(ClientTest, FlagsThatContradictTheLotAreRefusedByName) {
       Run("mfg-tool --lot client-contradict -n 2 --vendor-name Example --outdir " + Path("out")),
       kOk)
       << said_;
+}
+
+TEST_F(ClientTest, JsonHasALineForEachDeviceAndNothingThatIsNotKnown) {
+  office_.OpenLot("client-json", office_.Light(), 30);
+  for (const char* count : {"22", "24"}) {
+    ASSERT_EQ(
+        Run(absl::StrCat("--json issue --lot client-json -n ", count, " --out ", Path("run"))), kOk)
+        << said_;
+    const std::vector<std::string> lines = absl::StrSplit(printed_, '\n', absl::SkipEmpty());
+    EXPECT_EQ(absl::StrCat(lines.size()), count);
+    for (const std::string& line : lines) {
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      ASSERT_TRUE(json.is_object()) << line;
+      EXPECT_EQ(json["lot"], "client-json");
+      EXPECT_FALSE(json.contains("vendor_id")) << "an identity does not bear it";
+    }
+  }
 }
 
 TEST_F(ClientTest, ARunThatIsRunAgainContinuesWithoutDuplicateOrGap) {

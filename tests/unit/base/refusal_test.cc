@@ -18,6 +18,14 @@ TEST(Refusal, CarriesReasonFieldValueAndRule) {
   EXPECT_FALSE(refusal->retry_after);
 }
 
+TEST(Refusal, TellsALongValueByItsBeginning) {
+  std::string value = std::string(63, 'x') + "\xC3\xBC";  // the cut falls into a character
+  value += std::string(4000, 'y');
+  const auto refusal = RefusalOf(RefuseField(Reason::FIELD_TOO_LONG, "name", value, "too long"));
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->value, std::string(63, 'x') + "... of 4065 bytes");
+}
+
 TEST(Refusal, SaysWhenToComeBackWhereARetryMakesSense) {
   const auto refusal = RefusalOf(Refuse(Reason::HSM_UNAVAILABLE, "the token is gone"));
   ASSERT_TRUE(refusal && refusal->retry_after);

@@ -118,6 +118,17 @@ TEST(DefectWrongDevice, DuplicateSerialNumberRotatingIdOrLabelInAFileIsRefused) 
   EXPECT_EQ(CsvFault(label, "passcode,discriminator\n19861989,7\n19861989,8\n"), "accepted");
 }
 
+TEST(DefectWrongDevice, NoRefusalOfACsvTellsASecretOrAWholePage) {
+  const auto said = [](const std::string& key, const std::string& value) {
+    return CsvFault(key + "\n", key.substr(0, key.find(',')) + "\n" + value + "\n");
+  };
+  EXPECT_THAT(said("passcode,data,u32", "-34970112"),
+              AllOf(HasSubstr("line 2 column 1"), ::testing::Not(HasSubstr("34970112"))));
+  EXPECT_THAT(said("verifier,data,base64", "@secret"), ::testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(said("rd-id-uid,data,hex2bin", "c0ffe"), ::testing::Not(HasSubstr("c0ffe")));
+  EXPECT_LT(said("note,data,string", std::string(5000, 'x')).size(), 400u);
+}
+
 TEST(DefectWrongDevice, RepeatInCsvIsFollowed) {
   const auto plan = PlanFromCsvTexts("serial-num,data,string\nshop,data,string,REPEAT\n", "a.csv",
                                      "serial-num,shop\nA,west\nB,\nC,east\n", "b.csv");

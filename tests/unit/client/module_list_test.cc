@@ -34,6 +34,7 @@ TEST(ModuleListTest, EveryRefusalNamesLineAndColumn) {
               testing::HasSubstr("m.csv line 3 column 2 (dac_serial)"));
   EXPECT_THAT(fault("dac_serial\n01\n01\n"), testing::HasSubstr("the same module as line 2"));
   EXPECT_THAT(fault("a,cn\nx,\n"), testing::HasSubstr("m.csv line 2 column 2 (cn)"));
+  EXPECT_THAT(fault("cn\nModule 7\n"), testing::HasSubstr("column dac_serial"));
   EXPECT_THAT(fault("cn\n"), testing::HasSubstr("a row for each module"));
 }
 

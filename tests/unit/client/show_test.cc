@@ -21,6 +21,14 @@ TEST(ShowTest, IdsAreHexAndEnumsAreWords) {
   EXPECT_NE(text.find("attestation: server-key"), std::string::npos) << text;
 }
 
+TEST(ShowTest, ADigestIsShownInItsOwnDigits) {
+  v1::ImageFile image;
+  image.set_sha256(std::string(32, '\xAB'));
+  std::string digits;
+  for (int i = 0; i < 32; ++i) digits += "ab";
+  EXPECT_NE(MessageText(image).find("sha256: " + digits), std::string::npos) << MessageText(image);
+}
+
 TEST(ShowTest, JsonHasTheContractsNames) {
   v1::Lot lot;
   lot.set_name("L1");

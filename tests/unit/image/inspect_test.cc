@@ -124,6 +124,9 @@ TEST(Inspect, RefusesWhatIsNoImage) {
   EXPECT_TRUE(HasReason(InspectImage(Bytes(100), {}).status(), Reason::IMAGE_MALFORMED));
   EXPECT_TRUE(HasReason(InspectImage({}, {}).status(), Reason::IMAGE_MALFORMED));
   EXPECT_FALSE(InspectImage(Bytes(0x3000, 0xFF), {})->sound()) << "an erased partition";
+  const auto whole = Files({}, FullContent());
+  const auto cut = InspectImage(whole[0].bytes.view().first(5000), {});
+  EXPECT_THAT(std::string(cut.status().message()), HasSubstr("whole pages of 4096 bytes"));
 }
 
 TEST(Diff, NamesWhatDiffersAndKeepsSecretsMasked) {
