@@ -59,7 +59,8 @@ void AddVerifyCommands(CLI::App& root, const Choose& choose) {
   app->add_option("--pai", files->pai, "PEM or DER")->required();
   app->add_option("--paa", files->paas, "trusted PAAs, PEM or DER")->required();
   app->add_option("--cd-signer", files->cd_signers, "trusted signers of declarations");
-  app->add_flag("--sdk-test-signer", files->sdk_test_signer, "the signers given may be for tests");
+  app->add_flag("--sdk-test-signer", files->sdk_test_signer,
+                "take the SDK's published test signer too, if it is given");
   app->add_option("--cd", files->cd, "the declaration, where there are no elements");
   app->add_option("--elements", files->elements, "what the device signed (TLV file)");
   app->add_option("--signature", files->signature, "64 bytes, hex or @FILE");
@@ -70,6 +71,13 @@ void AddVerifyCommands(CLI::App& root, const Choose& choose) {
                   "as the device says it (default: the DAC's)");
   app->add_option("--revocation-set", files->revocation_set, "JSON file");
   app->add_option("--at", files->at, "date to judge at (default: now)");
+  app->footer(
+      "Without elements: certificates and declaration. With them: all a commissioner checks.\n"
+      "Examples:\n"
+      "  assay verify --dac dac.pem --pai pai.pem --paa paa.pem --cd-signer cd.pem --cd cd.der\n"
+      "  assay verify --dac dac.pem --pai pai.pem --paa paa.pem --cd-signer cd.pem \\\n"
+      "      --elements elements.bin --signature @signature.bin --nonce @nonce.bin \\\n"
+      "      --challenge @challenge.bin --revocation-set revocations.json");
 
   CLI::App* const group = AddGroup(root, "attest", "check a unit at the end of the line");
   auto attest = std::make_shared<AttestOptions>();

@@ -15,6 +15,7 @@
 #include "matter/attestation.h"
 #include "matter/certificate_format.h"
 #include "matter/revocation_set.h"
+#include "matter/test_credentials.h"
 
 namespace assay::client {
 namespace {
@@ -32,9 +33,11 @@ absl::StatusOr<Bytes> BytesFrom(const char* flag, const std::string& text) {
 
 // What the files hold, read once.
 struct Evidence {
-  std::optional<Certificate> dac, pai;
+  std::optional<Certificate> dac, pai;  // always there where there are no elements
+  Bytes dac_der, pai_der;
   matter::PaaTrustStore paas;
   matter::CdSignerSet signers;
+  bool allow_test_signer = false;
   std::optional<matter::RevocationSet> revocations;
   Bytes elements, signature, nonce, challenge, cd;
   uint16_t vendor_id = 0, product_id = 0;
@@ -50,9 +53,11 @@ absl::Status ReadTrust(const VerifyOptions& options, Evidence& evidence) {
   for (const std::string& path : options.cd_signers) {
     const auto signer = ReadCertificateFile("--cd-signer", path);
     if (!signer.ok()) return signer.status();
-    ASSAY_RETURN_IF_ERROR(
-        Within("--cd-signer", evidence.signers.Add(*signer, options.sdk_test_signer)));
+    // The SDK's own signer, whose private key everybody has, is taken only where it is asked for.
+    const bool is_test = matter::IsTestCdSigner(signer->subject_key_id());
+    ASSAY_RETURN_IF_ERROR(Within("--cd-signer", evidence.signers.Add(*signer, is_test)));
   }
+  evidence.allow_test_signer = options.sdk_test_signer;
   if (!options.revocation_set.empty()) {
     const auto json = ReadTextFile(options.revocation_set);
     if (!json.ok()) return Within("--revocation-set", json.status());
@@ -63,13 +68,28 @@ absl::Status ReadTrust(const VerifyOptions& options, Evidence& evidence) {
   return absl::OkStatus();
 }
 
+// What a device sends may be no certificate at all, and a commissioner has a number for that: with
+// elements its bytes are judged as they are.
+absl::Status ReadSent(absl::string_view flag, const std::string& path, bool whole,
+                      std::optional<Certificate>& certificate, Bytes& der) {
+  auto read = ReadCertificateFile(flag, path);
+  if (read.ok()) {
+    der = ToBytes(read->der());
+    certificate = *std::move(read);
+    return absl::OkStatus();
+  }
+  if (!whole || !HasReason(read.status(), Reason::FIELD_MALFORMED)) return read.status();
+  auto bytes = ReadFile(path);
+  if (!bytes.ok()) return Within(flag, bytes.status());
+  der = *std::move(bytes);
+  return absl::OkStatus();
+}
+
 absl::Status ReadEvidence(const VerifyOptions& options, const Clock& clock, Evidence& evidence) {
-  auto dac = ReadCertificateFile("--dac", options.dac);
-  if (!dac.ok()) return dac.status();
-  auto pai = ReadCertificateFile("--pai", options.pai);
-  if (!pai.ok()) return pai.status();
-  ASSAY_RETURN_IF_ERROR(ReadTrust(options, evidence));
   const bool whole = !options.elements.empty();
+  ASSAY_RETURN_IF_ERROR(ReadSent("--dac", options.dac, whole, evidence.dac, evidence.dac_der));
+  ASSAY_RETURN_IF_ERROR(ReadSent("--pai", options.pai, whole, evidence.pai, evidence.pai_der));
+  ASSAY_RETURN_IF_ERROR(ReadTrust(options, evidence));
   for (const auto& [flag, text, bytes] :
        {std::tuple("--signature", &options.signature, &evidence.signature),
         std::tuple("--nonce", &options.nonce, &evidence.nonce),
@@ -91,13 +111,12 @@ absl::Status ReadEvidence(const VerifyOptions& options, const Clock& clock, Evid
     if (!read.ok()) return Within(flag, read.status());
     *bytes = *std::move(read);
   }
-  const auto ids = dac->subject_ids().ok() ? *dac->subject_ids() : matter::NameIds{};
+  const auto ids = evidence.dac && evidence.dac->subject_ids().ok() ? *evidence.dac->subject_ids()
+                                                                    : matter::NameIds{};
   evidence.vendor_id =
       static_cast<uint16_t>(options.vendor_id ? options.vendor_id : ids.vid.value_or(0));
   evidence.product_id =
       static_cast<uint16_t>(options.product_id ? options.product_id : ids.pid.value_or(0));
-  evidence.dac = *std::move(dac);
-  evidence.pai = *std::move(pai);
   evidence.now = clock.Now();
   if (!options.at.empty()) {
     const auto at = ParseDate(options.at);
@@ -116,12 +135,12 @@ AttestationOutcome JudgeAnswer(const Evidence& evidence) {
   inputs.signature = evidence.signature;
   inputs.nonce = evidence.nonce;
   inputs.challenge = evidence.challenge;
-  inputs.dac = evidence.dac->der();
-  inputs.pai = evidence.pai->der();
+  inputs.dac = evidence.dac_der;
+  inputs.pai = evidence.pai_der;
   inputs.vendor_id = evidence.vendor_id;
   inputs.product_id = evidence.product_id;
   inputs.paas = &evidence.paas;
-  inputs.cd_trust = {&evidence.signers, true};
+  inputs.cd_trust = {&evidence.signers, evidence.allow_test_signer};
   inputs.revocations = evidence.revocations ? &*evidence.revocations : nullptr;
   inputs.now = evidence.now;
   return matter::VerifyAttestation(inputs);
@@ -130,7 +149,8 @@ AttestationOutcome JudgeAnswer(const Evidence& evidence) {
 void JudgeDeclaration(const Evidence& evidence, const Certificate* paa,
                       matter::Findings& findings) {
   std::optional<matter::CertificationDeclaration> cd;
-  const auto result = matter::VerifyCdAsSdk(evidence.cd, {&evidence.signers, true}, cd);
+  const auto result =
+      matter::VerifyCdAsSdk(evidence.cd, {&evidence.signers, evidence.allow_test_signer}, cd);
   if (result != AttestationResult::kSuccess) {
     findings.push_back({result, "cd", "a declaration a commissioner accepts", false});
   }
@@ -207,12 +227,18 @@ v1::VerifyDeviceResponse MessageOf(const AttestationOutcome& outcome) {
   return message;
 }
 
+// What a commissioner would say, and that it is not all where only Assay found fault.
+std::string Outcome(const v1::VerifyDeviceResponse& result) {
+  std::string said = absl::StrCat(result.result(), " ", result.result_name());
+  if (result.passed() || result.result() != 0) return said;
+  return absl::StrCat("a commissioner would say ", said, ", but it is not what was issued");
+}
+
 absl::Status Tell(Context& context, const v1::VerifyDeviceResponse& result) {
   if (context.json()) {
     context.PrintMessage(result);
   } else {
-    context.Print(absl::StrCat(result.passed() ? "passed" : "failed", ": ", result.result(), " ",
-                               result.result_name(), "\n"));
+    context.Print(absl::StrCat(result.passed() ? "passed" : "failed", ": ", Outcome(result), "\n"));
     std::vector<std::vector<std::string>> rows;
     for (const v1::AttestationFinding& finding : result.findings()) {
       rows.push_back({absl::StrCat(finding.result()), finding.result_name(), finding.field(),
@@ -222,8 +248,7 @@ absl::Status Tell(Context& context, const v1::VerifyDeviceResponse& result) {
   }
   if (result.passed()) return absl::OkStatus();
   // No refusal of Assay: asking again would not change it.
-  return absl::FailedPreconditionError(
-      absl::StrCat("the device fails with ", result.result(), " ", result.result_name()));
+  return absl::FailedPreconditionError(absl::StrCat("the device fails: ", Outcome(result)));
 }
 
 constexpr char kRecord[] = "/verification.json";

@@ -48,8 +48,27 @@ class Lists final : public CivetHandler {
   bool handleHead(CivetServer* /*server*/, mg_connection* connection) override {
     return Serve(connection, false);
   }
+  bool handlePost(CivetServer* /*server*/, mg_connection* connection) override {
+    return Forbid(connection);
+  }
+  bool handlePut(CivetServer* /*server*/, mg_connection* connection) override {
+    return Forbid(connection);
+  }
+  bool handleDelete(CivetServer* /*server*/, mg_connection* connection) override {
+    return Forbid(connection);
+  }
+  bool handleOptions(CivetServer* /*server*/, mg_connection* connection) override {
+    return Forbid(connection);
+  }
+  bool handlePatch(CivetServer* /*server*/, mg_connection* connection) override {
+    return Forbid(connection);
+  }
 
  private:
+  static bool Forbid(mg_connection* connection) {
+    return Fail(connection, "405 Method Not Allowed\r\nAllow: GET, HEAD");
+  }
+
   static bool Fail(mg_connection* connection, const char* status) {
     mg_printf(connection,
               "HTTP/1.1 %s\r\nContent-Length: 0\r\nCache-Control: no-store\r\n"
@@ -70,7 +89,8 @@ class Lists final : public CivetHandler {
     const std::string tag = absl::StrCat("\"", (*crl)->number, "\"");
     const char* known = mg_get_header(connection, "If-None-Match");
     const bool same =
-        known != nullptr && absl::string_view(known).find(tag) != absl::string_view::npos;
+        known != nullptr && (absl::string_view(known) == "*" ||
+                             absl::string_view(known).find(tag) != absl::string_view::npos);
     const int64_t left = absl::ToInt64Seconds((*crl)->next_update - clock_.Now());
     const std::string head = absl::StrCat(
         same ? "HTTP/1.1 304 Not Modified\r\n" : "HTTP/1.1 200 OK\r\n",

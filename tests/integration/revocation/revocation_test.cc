@@ -169,6 +169,11 @@ TEST_F(RevocationTest, TheListIsServedToTheWorldWithWhatCachesNeed) {
   EXPECT_THAT(Get(port, "/crl/pai-fff1/0.crl", "If-None-Match: " + known + "\r\n"),
               HasSubstr("304 Not Modified"));
   EXPECT_THAT(Get(port, "/crl/pai-fff1/0.crl", "", "HEAD"), HasSubstr("Content-Length: "));
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
+    const std::string refused = Get(port, "/crl/pai-fff1/0.crl", "Content-Length: 0\r\n", method);
+    EXPECT_THAT(refused, HasSubstr("405 Method Not Allowed")) << method;
+    EXPECT_THAT(refused, HasSubstr("Allow: GET, HEAD")) << method;
+  }
   for (const char* path : {"/crl/pai-fff1/1.crl", "/crl/nobody/0.crl", "/crl/", "/crl/x", "/",
                            "/crl/pai-fff1/-1.crl", "/crl/..%2F..%2Fetc/0.crl"}) {
     EXPECT_THAT(Get(port, path), HasSubstr("404 Not Found")) << path;
