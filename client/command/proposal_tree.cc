@@ -67,7 +67,8 @@ void AddProposalCommands(CLI::App& root, const Choose& choose) {
   CLI::App* app =
       AddLeaf(*group, choose, "list", "proposals, the newest first", &ListProposals, list);
   app->add_flag("--all", list->all, "decided and expired ones too");
-  app->add_option("--limit", list->limit, "rows (default 100)")->check(CLI::PositiveNumber);
+  app->add_option("--limit", list->limit, "rows (default 100)")
+      ->check(CLI::Range(1, 1'000'000'000));
 
   auto one = std::make_shared<ProposalOptions>();
   app = AddLeaf(*group, choose, "show", "one proposal, with the request as it was made",

@@ -9,10 +9,10 @@ namespace assay::client {
 namespace {
 
 void AddFilter(CLI::App* app, AuditOptions& options) {
-  app->add_option("--lot", options.lot);
-  app->add_option("--product", options.product);
-  app->add_option("--factory", options.factory);
-  app->add_option("--line", options.line);
+  app->add_option("--lot", options.lot, "units of this lot");
+  app->add_option("--product", options.product, "of this product");
+  app->add_option("--factory", options.factory, "of this factory");
+  app->add_option("--line", options.line, "issued by this line");
   app->add_option("--serial-number", options.serial_number, "the device's");
   app->add_option("--serial-from", options.serial_from,
                   "devices' serial numbers from this one on, compared byte by byte");
@@ -61,7 +61,8 @@ void AddAuditCommands(CLI::App& root, const ChooseAction& choose) {
   auto options = std::make_shared<AuditOptions>();
   CLI::App* app = AddLeaf(*audit, choose, "list", "devices", &ListDevices, options);
   AddFilter(app, *options);
-  app->add_option("--limit", options->limit, "rows (default 100)")->check(CLI::PositiveNumber);
+  app->add_option("--limit", options->limit, "rows (default 100)")
+      ->check(CLI::Range(1, 1'000'000'000));
 
   options = std::make_shared<AuditOptions>();
   app = AddLeaf(*audit, choose, "show", "one device, and who did what to it", &ShowDevice, options);
@@ -98,7 +99,8 @@ void AddLeaseCommands(CLI::App& lots, const ChooseAction& choose) {
   CLI::App* app = group;
   app->add_option("lot", options->lot, "the lot");
   app->add_option("--line", options->line, "the line the places are for");
-  app->add_option("--count", options->count, "identities kept for it")->check(CLI::PositiveNumber);
+  app->add_option("--count", options->count, "identities kept for it")
+      ->check(CLI::Range(1LL, 4'294'967'295LL));
   app->add_option("--for", options->lasts, "how long: 30m, 8h, 2d");
   app->require_subcommand(0, 1);
   app->footer(
