@@ -112,6 +112,9 @@ std::string FaultLine(const absl::Status& status) {
       // TLS 1.3 tells a client that its certificate is refused by closing the connection, and gRPC
       // says no more than that.
       const bool closed = absl::StrContains(line, "Socket closed");
+      if (absl::StrContains(line, "certificate verify failed")) {
+        return absl::StrCat(line, " [the server's certificate is not of the profile's ca]");
+      }
       return absl::StrCat(line, " [server unreachable; retry later",
                           closed ? ", or the server does not take this client's certificate" : "",
                           "]");

@@ -1,9 +1,12 @@
 // `assay`: the command line. Parsing and commands are in client/command.
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "client/command/run.h"
 
 int main(int argc, char** argv) {
+  // What gRPC says of a failed handshake stands in the command's own error already.
+  setenv("GRPC_VERBOSITY", "NONE", 0);
   return assay::client::RunCommandLine(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -20,10 +20,6 @@
 #include "client/command/witness_commands.h"
 #include "client/numbers.h"
 
-#ifndef ASSAY_VERSION
-#define ASSAY_VERSION "0.1.0"
-#endif
-
 namespace assay::client {
 namespace {
 

@@ -55,7 +55,9 @@ absl::Status TokenLink::Run(Work work) {
       break;
     }
     Report(attempt.step, c);
-    outcome = RefuseCkr(attempt.step.call, attempt.step.rv);
+    outcome = attempt.step.rv == CKR_TOKEN_NOT_PRESENT && attempt.stage == Stage::kOpening
+                  ? NoSuchToken()
+                  : RefuseCkr(attempt.step.call, attempt.step.rv);
     if (tries == kMostTries) break;
     if (c == CkrClass::kBusy) {
       ReturnPermit();
@@ -71,6 +73,18 @@ absl::Status TokenLink::Run(Work work) {
   }
   ReturnPermit();
   return outcome;
+}
+
+// The tokens that are there are not named: a caller hears this too.
+absl::Status TokenLink::NoSuchToken() const {
+  std::string wanted;
+  if (!options_.token_label.empty()) wanted = absl::StrCat(" labelled ", options_.token_label);
+  if (!options_.token_serial.empty()) {
+    absl::StrAppend(&wanted, wanted.empty() ? "" : " and", " of serial number ",
+                    options_.token_serial);
+  }
+  return Refuse(Reason::HSM_UNAVAILABLE,
+                absl::StrCat("the module has no token", wanted, " (CKR_TOKEN_NOT_PRESENT)"));
 }
 
 absl::Status TokenLink::TakePermit() {

@@ -66,6 +66,7 @@ class TokenLink {
     uint64_t generation = 0;
   };
 
+  absl::Status NoSuchToken() const;
   absl::Status TakePermit();
   void ReturnPermit();
   Attempt Try(Work work);

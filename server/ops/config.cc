@@ -1,5 +1,6 @@
 #include "server/ops/config.h"
 
+#include <ios>
 #include <map>
 #include <set>
 
@@ -19,6 +20,9 @@ namespace {
 std::string AddressProblem(const std::string& text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos) return "must be host:port";
+  if (text.front() != '[' && text.find(':') != colon) {
+    return "must be host:port, an IPv6 address in brackets: [::1]:7443";
+  }
   int port = 0;
   const std::string digits = text.substr(colon + 1);
   const bool number = absl::c_all_of(digits, absl::ascii_isdigit);
@@ -75,6 +79,7 @@ Config ConfigReader::Read(const YAML::Node& document) {
   ReadLimits(top.Sub("limits", false));
   ReadLog(top.Sub("log", false));
   top.Finish();
+  CheckTogether();
   return std::move(config_);
 }
 
@@ -116,6 +121,8 @@ absl::StatusOr<Config> LoadConfig(const std::string& path, ConfigUse use, absl::
     if (problems.empty()) return config;
   } catch (const YAML::BadFile&) {
     problems = {absl::StrCat(path, ": the file cannot be read")};
+  } catch (const std::ios_base::failure&) {
+    problems = {absl::StrCat(path, ": is no file that can be read to its end")};
   } catch (const YAML::Exception& error) {
     problems = {absl::StrCat(path, ": line ", error.mark.line + 1, ": ", error.msg)};
   }

@@ -42,6 +42,8 @@ class ConfigReader {
   void ReadSandbox(Section& top);
   void ReadApproval(Section section);
   void ReadLimits(Section section);
+  // What contradicts itself although each value is good.
+  void CheckTogether();
 
   // config.cc
   void ReadMode(Section& top);

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <map>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/ops/config_files.h"
@@ -143,6 +145,42 @@ void ConfigReader::ReadLimits(Section section) {
   limits.health_interval =
       section.Duration("health_interval", limits.health_interval, milliseconds(50), seconds(300));
   section.Finish();
+}
+
+void ConfigReader::CheckTogether() {
+  const auto complain = [&](absl::string_view path, absl::string_view rule) {
+    problems_.push_back(absl::StrCat(path, ": ", rule));
+  };
+  std::map<std::string, std::string> listening;
+  for (const auto& [path, address] :
+       {std::pair{"listen", &config_.listen}, std::pair{"metrics.listen", &config_.metrics_listen},
+        std::pair{"revocation.listen", &config_.revocation.listen}}) {
+    if (address->empty() || *address == "off" || address->ends_with(":0")) continue;
+    const auto [other, first] = listening.emplace(*address, path);
+    if (!first) complain(path, absl::StrCat("is the address of ", other->second, " already"));
+  }
+  const HsmConfig& hsm = config_.hsm;
+  std::map<std::string, std::string> labels;
+  for (const auto& [path, label] : {std::pair{"hsm.keys.image", &hsm.image_key},
+                                    std::pair{"hsm.keys.wrapping", &hsm.wrapping_key},
+                                    std::pair{"hsm.keys.ledger", &hsm.ledger_key}}) {
+    const auto [other, first] = labels.emplace(*label, path);
+    if (!first) {
+      complain(path,
+               absl::StrCat("is the key of ", other->second, " already; each has one purpose"));
+    }
+  }
+  if (hsm.sessions < hsm.signer_threads) {
+    complain("hsm.sessions", absl::StrCat("must be as many as hsm.signer_threads at least, ",
+                                          hsm.signer_threads, " (got ", hsm.sessions, ")"));
+  }
+  const LimitsConfig& limits = config_.limits;
+  if (limits.calls.deadline.least >= limits.calls.deadline.usual) {
+    complain("limits.least_deadline", "must be less than limits.default_deadline");
+  }
+  if (limits.fair.line_burst > 0 && limits.fair.line_rate == 0) {
+    complain("limits.line_burst", "means nothing without limits.line_rate");
+  }
 }
 
 }  // namespace assay::ops

@@ -79,7 +79,9 @@ TEST_F(StartTest, ATokenOfAnotherSerialIsNotTaken) {
   const std::string path =
       Changed({{"token_label: assay", "token_label: assay\n  token_serial: deadbeef"},
                {"level: error", "level: info"}});
-  EXPECT_THAT(LoggedUntil(path, "\"part\":\"hsm\""), HasSubstr("\"state\":\"ill\""));
+  EXPECT_THAT(LoggedUntil(path, "\"part\":\"hsm\""),
+              AllOf(HasSubstr("\"state\":\"ill\""),
+                    HasSubstr("no token labelled assay and of serial number deadbeef")));
 }
 
 TEST_F(StartTest, ADatabaseThatTakesNoWritesIsNamed) {

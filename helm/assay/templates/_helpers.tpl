@@ -76,6 +76,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $one = list $v.hsm.pin.secretName $v.hsm.pin.csi.driver | compact -}}
 {{- if ne (len $one) 1 -}}{{ fail "hsm.pin: give either secretName or csi" }}{{- end -}}
 {{- if and (eq $v.mode "production") (not $v.hsm.token.label) (not $v.hsm.token.serial) -}}{{ fail "hsm.token: give a label or a serial" }}{{- end -}}
+{{- if lt (int $v.hsm.sessions) (int $v.hsm.signerThreads) -}}{{ fail "hsm.sessions: must be as many as hsm.signerThreads at least" }}{{- end -}}
+{{- if ne (len (uniq (values $v.hsm.keys))) (len $v.hsm.keys) -}}{{ fail "hsm.keys: each key has one purpose; give them different labels" }}{{- end -}}
+{{- if and $v.limits.lineBurst (not $v.limits.lineRate) -}}{{ fail "limits.lineBurst: means nothing without limits.lineRate" }}{{- end -}}
 {{- range $i, $one := $v.hsm.failover -}}
 {{- if and (not $one.token.label) (not $one.token.serial) -}}{{ fail (printf "hsm.failover[%d].token: give a label or a serial" $i) }}{{- end -}}
 {{- end -}}

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "base/yaml/yaml_reader.h"
 #include "tests/support/test_pki.h"
@@ -147,6 +148,18 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
        "grants[0].identity: may have * as its last character only"},
       {"spiffe://f/op", "spiffe://f/line/*",
        "grants[1].identity: another grant names the same identity"},
+      {"listen: 127.0.0.1:7443", "listen: 127.0.0.1:9464",
+       "metrics.listen: is the address of listen already"},
+      {"listen: 127.0.0.1:7443", "listen: 127.0.0.1:7443:1",
+       "listen: must be host:port, an IPv6 address in brackets"},
+      {"pin_file: pin", "pin_file: pin\n  keys: {image: one, wrapping: one}",
+       "hsm.keys.wrapping: is the key of hsm.keys.image already; each has one purpose"},
+      {"signer_threads: 1", "signer_threads: 20",
+       "hsm.sessions: must be as many as hsm.signer_threads at least, 20 (got 16)"},
+      {"default_deadline: 10s", "default_deadline: 10s, least_deadline: 10s",
+       "limits.least_deadline: must be less than limits.default_deadline"},
+      {"default_deadline: 10s", "line_burst: 5",
+       "limits.line_burst: means nothing without limits.line_rate"},
   };
   for (const Wrong& wrong : wrongs)
     EXPECT_THAT(ProblemsOf(wrong.from, wrong.to), HasSubstr(wrong.problem)) << wrong.to;
@@ -227,6 +240,11 @@ TEST_F(ConfigTest, BrokenYamlIsPlacedByItsLine) {
       HasSubstr("cannot be read"));
 }
 
+TEST_F(ConfigTest, AFolderInPlaceOfTheFileIsRefused) {
+  const auto config = LoadConfig(folder_.string(), ConfigUse::kServe, absl::Now());
+  EXPECT_THAT(std::string(config.status().message()), HasSubstr(folder_.string() + ": is no file"));
+}
+
 TEST_F(ConfigTest, MigratingNeedsNoFilesOfTheServer) {
   std::filesystem::remove(folder_ / "server.key");
   std::filesystem::remove(folder_ / "pin");
@@ -267,6 +285,35 @@ TEST_F(ConfigTest, RevocationNamesAUrlAnAddressAndDaysOrWhatIsWrongWithThem) {
   EXPECT_THAT(problems, HasSubstr("revocation.base_url"));
   EXPECT_THAT(problems, HasSubstr("revocation.listen"));
   EXPECT_THAT(problems, HasSubstr("revocation.next_update_days"));
+}
+
+// The keys that docs/operations.md lists between its two headings; ".key" continues the one before.
+std::set<std::string> DocumentedKeys() {
+  std::ifstream file(std::string(ASSAY_SOURCE_DIR) + "/docs/operations.md");
+  std::set<std::string> keys;
+  std::string line, before;
+  while (std::getline(file, line) && !line.starts_with("| key | default |")) continue;
+  while (std::getline(file, line) && line.starts_with("|")) {
+    const std::string cell = line.substr(0, line.find('|', 1));
+    for (size_t at = 0; (at = cell.find('`', at)) != std::string::npos;) {
+      const size_t end = cell.find('`', at + 1);
+      std::string key = cell.substr(at + 1, end - at - 1);
+      if (key.starts_with('.')) key = before.substr(0, before.rfind('.')) + key;
+      keys.insert(before = key);
+      at = end + 1;
+    }
+  }
+  return keys;
+}
+
+TEST(ConfigKeysTest, TheDocumentationListsEachAndNoOther) {
+  std::set<std::string> keys;
+  for (const std::string& key : ConfigKeys()) {
+    // What each further token has is said in its row.
+    keys.insert(key.starts_with("hsm.failover[]") ? "hsm.failover[]" : key);
+  }
+  EXPECT_GT(keys.size(), 50u);
+  EXPECT_EQ(DocumentedKeys(), keys);
 }
 
 }  // namespace
