@@ -12,6 +12,7 @@
 #include "matter/passcode.h"
 #include "matter/rotating_id.h"
 #include "matter/spake2p.h"
+#include "matter/test_credentials.h"
 #include "server/issue/device_key.h"
 #include "server/issue/given_dac.h"
 #include "server/lot/act.h"
@@ -272,8 +273,28 @@ absl::Status CheckForm(const v1::IssueRequest& request) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// A database may hold lots and PAIs from when it was a sandbox's; no new one passes the desks.
+absl::Status CheckForProduction(const lot::LotPlan& plan) {
+  if (matter::IsTestVendor(static_cast<uint16_t>(plan.lot.vendor_id))) {
+    return RefuseField(Reason::TEST_CREDENTIAL, "lot", plan.lot.name,
+                       "its product is of a test vendor (FFF1 to FFF4), for which production does "
+                       "not issue");
+  }
+  if (plan.pai && plan.pai->paa && matter::IsTestAuthorityKey(plan.pai->paa->public_key())) {
+    return RefuseField(Reason::TEST_CREDENTIAL, "lot", plan.lot.name,
+                       "its PAI is of a PAA whose private key is published, under which production "
+                       "does not issue");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPlan& plan,
                               bool production) {
+  if (production) ASSAY_RETURN_IF_ERROR(CheckForProduction(plan));
   ASSAY_RETURN_IF_ERROR(CheckAttestationFields(request, plan.spec.dac().attestation()));
   return CheckValues(request.values(), plan.spec, production);
 }

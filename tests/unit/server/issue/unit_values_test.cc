@@ -113,14 +113,28 @@ TEST_F(DefectWrongDeviceDuplicates, InASandboxIsTheSameUnitUnderItsSerialNumberO
 }
 
 TEST_F(DefectWrongDeviceDuplicates, UnderTheSameSerialNumberInProductionNeedsTheFirstScrapped) {
+  shop.MakePai("pai-131b", 0x131B);
+  spec.set_vendor_id(0x131B);
+  spec.set_certification_declaration(shop.Declaration(0x131B, 0x8000));
+  ASSERT_TRUE(shop.Open("third", spec, 50).ok());
+  spec.set_product_label("yet another");
+  ASSERT_TRUE(shop.Open("fourth", spec, 50).ok());
   shop.pipeline_options.production = true;
   const auto unit = [](const std::string& lot) {
     auto request = Labelled(lot, "t-1", 34970112, 601);
     request.mutable_values()->set_serial_number("SN-1");
     return request;
   };
-  ASSERT_TRUE(shop.Issue(unit("first")).ok());
-  ExpectTaken(shop.Issue(unit("second")).status(), "values.passcode");
+  const auto issued = shop.Issue(unit("third"));
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  ExpectTaken(shop.Issue(unit("fourth")).status(), "values.passcode");
+}
+
+// Of a database that was a sandbox's before.
+TEST_F(DefectWrongDeviceDuplicates, ALotOfATestVendorIssuesNothingInProduction) {
+  shop.pipeline_options.production = true;
+  EXPECT_REFUSED(shop.Issue(Labelled("first", "t-1", 34970112, 601)).status(), TEST_CREDENTIAL);
+  EXPECT_EQ(shop.LotNow("first").claimed(), 0u);
 }
 
 }  // namespace
