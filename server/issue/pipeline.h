@@ -37,8 +37,8 @@ class Observer {
 struct PipelineOptions {
   std::string instance_id;  // of this process's lease
   bool production = false;
-  std::string image_key = "assay-image";        // label in the token
-  Bytes image_certificate;                      // DER, for that key
+  std::string image_key = "assay-image";  // label in the token
+  Bytes image_certificate;                // DER, for that key
   // Images are signed by a key in memory that the image key certified (image_delegate.h).
   bool delegate_images = false;
   std::string wrapping_key = "assay-wrapping";  // label in the token

@@ -66,6 +66,33 @@ INSTANTIATE_TEST_SUITE_P(AtEachCall, PipelineFaultTest,
                            return info.param.call + (info.param.after ? "AnswerLost" : "Refused");
                          });
 
+// Found by the simulation: the line went to another replica, for which the ticket was in flight as
+// long as this one lived.
+TEST(PipelineDoubt, AnIntentThatNobodyHeardOfIsVoidedThoughTheTicketDoesNotComeAgain) {
+  Workshop shop;
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 1).ok());
+  shop.Start();
+  std::atomic<bool> in_doubt{false}, away{true};
+  shop.store->after_call = [&](std::string_view call) {
+    if (call != "RecordIntents" || in_doubt.exchange(true)) return absl::OkStatus();
+    return Refuse(Reason::STORE_IN_DOUBT, "struck by the test");
+  };
+  shop.store->before_call = [&](std::string_view call) {
+    if (call != "FindTickets" || !in_doubt || !away) return absl::OkStatus();
+    return Refuse(Reason::STORE_UNAVAILABLE, "struck by the test");
+  };
+  const Outcome lost = shop.Issue(Workshop::Request("lot", "t-1"));
+  EXPECT_TRUE(HasReason(lost.status(), Reason::STORE_UNAVAILABLE)) << lost.status();
+  EXPECT_EQ(shop.store->FindLot("lot")->claimed, 1u);
+  away = false;
+  while (shop.store->FindLot("lot")->claimed != 0) {
+    shop.pipeline->VoidOrphans();
+    std::this_thread::yield();
+  }
+  // Another unit may have the place.
+  EXPECT_TRUE(shop.Issue(Workshop::Request("lot", "t-2")).ok());
+}
+
 TEST(PipelineDeath, AnUnsealedAttemptOfADeadProcessIsVoidedAndTheTicketIssuedAnew) {
   Workshop shop;
   const auto lot = shop.Open("lot", shop.Light(), 1);
