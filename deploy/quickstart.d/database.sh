@@ -93,8 +93,9 @@ SQL
   note "PostgreSQL runs in $folder (unix socket only)"
 }
 
-# The read-only roles for reports and for fsck: Assay's own role may not make roles.
+# The read-only roles for reports and for fsck: Assay's own role may not make roles. Another's cluster is left alone.
 make_reader_roles() {
+  [[ -e $state/postgres-ready ]] || return 0
   local folder bin
   folder=$(database_folder)
   bin=$(database_bin)
