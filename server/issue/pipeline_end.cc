@@ -67,12 +67,13 @@ void Pipeline::Impl::SettleDoubts(std::vector<Errand>& batch) {
     if (!errand.doubt) continue;
     const auto& view = views[at++];
     const std::lock_guard lock(mutex_);
-    if (!view.ok()) {
+    const bool unsealed = view.ok() && (view->state == db::TicketView::State::kInFlight ||
+                                        view->state == db::TicketView::State::kDead);
+    if (view.ok() && !(unsealed && view->instance_id == options_.instance_id)) continue;
+    // While the ticket is under way here, its owner may be the attempt's.
+    if (!view.ok() || under_way_.contains(errand.doubt->name)) {
       doubts_.push_back(*std::move(errand.doubt));
-    } else if ((view->state == db::TicketView::State::kInFlight ||
-                view->state == db::TicketView::State::kDead) &&
-               view->instance_id == options_.instance_id &&
-               !under_way_.contains(errand.doubt->name)) {
+    } else {
       errand.orphan = db::Void{view->attempt_id, "ABANDONED"};
     }
   }

@@ -129,7 +129,14 @@ void Pipeline::Impl::TicketBatch(std::vector<Errand> batch) {
   }
   if (!voids.empty()) {
     ASSAY_STRETCH("void");
-    store_->VoidAttempts(voids);
+    const auto outcomes = store_->VoidAttempts(voids);
+    {
+      const std::lock_guard lock(mutex_);
+      for (size_t i = 0; i < voids.size(); ++i) {
+        // The look that follows may fail too, and nobody may ask here again.
+        if (!outcomes[i].ok()) orphans_.push_back(voids[i]);
+      }
+    }
     for (const WorkPtr& work : again) database_.Push(kTicket, {work, nullptr, std::nullopt});
   }
   RetryOrphans();

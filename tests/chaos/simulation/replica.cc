@@ -49,6 +49,14 @@ absl::Status ReplicaStore::Pass(CallKind kind, const std::function<void()>& work
 std::vector<absl::StatusOr<db::TicketView>> ReplicaStore::FindTickets(
     std::span<const db::TicketKey> keys) {
   auto views = ForwardingStore::FindTickets(keys);
+  for (size_t i = 0; i < keys.size(); ++i) {
+    fate_.facts.trace += absl::StrCat(
+        fate_.name, " looks at ", keys[i].ticket, ": ",
+        views[i].ok() ? absl::StrCat("state ", static_cast<int>(views[i]->state), " attempt ",
+                                     views[i]->attempt_id, " of ", views[i]->instance_id)
+                      : "unheard",
+        "\n");
+  }
   if (planted_ == Planted::kDoubleClaim) {
     for (auto& view : views) {
       if (view.ok()) *view = {};
@@ -85,6 +93,13 @@ std::vector<absl::StatusOr<int64_t>> ReplicaStore::RecordIntents(
     }
   });
   if (!passed.ok()) results.assign(intents.size(), passed);
+  for (size_t i = 0; i < intents.size(); ++i) {
+    fate_.facts.trace += absl::StrCat(
+        fate_.name, " hears of the intent for ", intents[i].ticket, ": ",
+        results[i].ok() ? absl::StrCat("attempt ", *results[i])
+                        : std::string(ReasonName(RefusalOf(results[i].status())->reason)),
+        "\n");
+  }
   return results;
 }
 
@@ -104,7 +119,12 @@ std::vector<absl::Status> ReplicaStore::SealTickets(std::span<const db::Seal> se
 
 std::vector<absl::Status> ReplicaStore::VoidAttempts(std::span<const db::Void> voids) {
   if (planted_ == Planted::kVoidForgotten) return std::vector<absl::Status>(voids.size());
-  return ForwardingStore::VoidAttempts(voids);
+  auto results = ForwardingStore::VoidAttempts(voids);
+  for (size_t i = 0; i < voids.size(); ++i) {
+    fate_.facts.trace += absl::StrCat(fate_.name, " voids attempt ", voids[i].attempt_id, ", ",
+                                      voids[i].why, results[i].ok() ? "\n" : ": unheard\n");
+  }
+  return results;
 }
 
 void ReplicaSigner::Serve() {
