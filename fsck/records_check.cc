@@ -151,7 +151,7 @@ absl::Status CheckWipes(Session& session, Findings& findings) {
                     kSome),
        Fault::OUTCOME_ORPHAN, findings);
   // An outcome without its device is told above.
-  Tell(session, "fsck_waiting",
+  Tell(session, "fsck_undecided",
        absl::StrCat("SELECT 'row ' || coalesce(d.row, w.row), CASE WHEN w.row IS NULL THEN 'waits "
                     "for its outcome, but is not listed as waiting' ELSE 'is listed as waiting for "
                     "its outcome, but has one or is no device' END FROM (SELECT d.row FROM devices "
