@@ -144,7 +144,11 @@ TEST_F(ProductionHouse, RefusesTestVendors) {
 }
 
 TEST_F(ProductionHouse, RefusesTheDefaultPasscodeAndDiscriminator) {
+  constexpr uint16_t kVendor = 0x131B;
+  shop.MakePai("pai-131b", kVendor);
   v1::ProductSpec spec = shop.Light();
+  spec.set_vendor_id(kVendor);
+  spec.set_certification_declaration(shop.Declaration(kVendor, 0x8000));
   spec.set_values_from_line(true);
   ASSERT_TRUE(shop.Open("lot", spec, 10).ok());
   const auto passcode = [](auto& values) { values.set_passcode(kDefaultPasscode); };
