@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size);
 namespace {
 
 using Seed = std::vector<uint8_t>;
-constexpr int kRoundsASeed = 2000;
+constexpr int kRoundsASeed = 20000;
 
 Seed Load(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
