@@ -192,7 +192,8 @@ absl::Status ReconcileLot(Context& context, const ReconcileOptions& options) {
     std::string text = CsvLine(AccountHead());
     for (const auto& row : rows) text += CsvLine(row);
     ASSAY_RETURN_IF_ERROR(ReplaceFile(options.csv, AsBytes(text), kPublicFile));
-    context.Remark(absl::StrCat(rows.size(), " lines in ", options.csv));
+    context.Remark(
+        absl::StrCat(rows.size(), rows.size() == 1 ? " line in " : " lines in ", options.csv));
   }
   if (context.json()) {
     context.PrintMessage(*answer);
