@@ -1,6 +1,8 @@
 #include "matter/ecdsa.h"
 
 #include <gtest/gtest.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/rand.h>
 
 #include "matter/ecdsa_tables.h"
@@ -85,6 +87,89 @@ TEST(VerificationTables, RefuseThePointAtInfinity) {
   RawSignature signature{};
   signature[31] = signature[63] = 1;
   EXPECT_FALSE(tables->Verify(digest, signature));
+}
+
+// The x of a signature's point is nearly always below the order. Where it is not, r is x - n: such
+// signatures cannot be found by signing, so a key is made for the point.
+TEST(VerificationTables, TakeAPointWhoseXIsAboveTheOrder) {
+  const std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(
+      EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), EC_GROUP_free);
+  const std::unique_ptr<BN_CTX, decltype(&BN_CTX_free)> context(BN_CTX_new(), BN_CTX_free);
+  const auto number = [](ByteView bytes) {
+    return std::unique_ptr<BIGNUM, decltype(&BN_free)>(
+        BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr), BN_free);
+  };
+  const auto new_point = [&] {
+    return std::unique_ptr<EC_POINT, decltype(&EC_POINT_free)>(EC_POINT_new(group.get()),
+                                                               EC_POINT_free);
+  };
+  const auto n = number(kOrder);
+  int taken = 0;
+  for (uint8_t low = 1; low < 40; ++low) {
+    RawSignature signature{};
+    signature[31] = low;  // r
+    signature[40] = 0x5A;
+    signature[63] = low;  // s
+    const Sha256Digest digest = RandomDigest();
+    const auto r = number(ByteView(signature).first(32)),
+               s = number(ByteView(signature).subspan(32));
+    const auto e = number(digest);
+    const auto x = number({});
+    const auto point = new_point(), key = new_point(), shift = new_point();
+    BN_add(x.get(), r.get(), n.get());
+    if (EC_POINT_set_compressed_coordinates(group.get(), point.get(), x.get(), low & 1,
+                                            context.get()) != 1) {
+      continue;  // the curve has no point of this x
+    }
+    // Q = (s R - e G) / r
+    const auto inverse = number({});
+    ASSERT_NE(BN_mod_inverse(inverse.get(), r.get(), n.get(), context.get()), nullptr);
+    EC_POINT_mul(group.get(), shift.get(), e.get(), nullptr, nullptr, context.get());
+    EC_POINT_invert(group.get(), shift.get(), context.get());
+    EC_POINT_mul(group.get(), key.get(), nullptr, point.get(), s.get(), context.get());
+    EC_POINT_add(group.get(), key.get(), key.get(), shift.get(), context.get());
+    EC_POINT_mul(group.get(), key.get(), nullptr, key.get(), inverse.get(), context.get());
+    const auto tables = VerificationTables::Make(key.get());
+    ASSERT_NE(tables, nullptr);
+    EXPECT_TRUE(tables->Verify(digest, signature)) << int{low};
+    // OpenSSL agrees.
+    P256Point encoded{};
+    EC_POINT_point2oct(group.get(), key.get(), POINT_CONVERSION_UNCOMPRESSED, encoded.data(),
+                       encoded.size(), context.get());
+    EXPECT_TRUE(SignatureVerifier::Make(encoded)->Verify(digest, signature)) << int{low};
+    signature[31] ^= 0x40;
+    EXPECT_FALSE(tables->Verify(digest, signature));
+    ++taken;
+  }
+  EXPECT_GE(taken, 5);
+}
+
+// Numbers near the ends of their ranges, right and wrong alike, as OpenSSL judges them.
+TEST(VerificationTables, JudgeNumbersAtTheEdgesAsOpenSslDoes) {
+  const SoftwareKey key = SoftwareKey::Fresh();
+  const auto tables = TablesOf(key);
+  std::vector<Bytes> edges;
+  for (const uint8_t low : {1, 2, 3, 4, 5, 0x7F}) {
+    Bytes small(32);
+    small[31] = low;
+    edges.push_back(small);
+    Bytes large = kOrder;
+    large[31] = static_cast<uint8_t>(large[31] - low);
+    edges.push_back(large);
+    Bytes power(32);
+    power[low % 32] = 0x80;
+    edges.push_back(power);
+  }
+  for (const Bytes& r : edges) {
+    for (const Bytes& s : edges) {
+      Bytes signature = r;
+      Append(signature, s);
+      const Sha256Digest digest = RandomDigest();
+      const auto fresh = SignatureVerifier::Make(key.Point());
+      ASSERT_TRUE(fresh.ok());
+      EXPECT_EQ(tables->Verify(digest, signature), fresh->Verify(digest, signature));
+    }
+  }
 }
 
 TEST(SignatureVerifier, JudgesTheSameBeforeAndAfterItMadeTables) {
