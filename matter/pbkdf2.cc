@@ -157,10 +157,22 @@ void MakePads(ByteView password, Pads& pads) {
   OPENSSL_cleanse(key.data(), key.size());
 }
 
+// Jobs that are all there from the beginning.
+class SpanFeed final : public Pbkdf2Feed {
+ public:
+  explicit SpanFeed(std::span<const Pbkdf2Job> jobs) : jobs_(jobs) {}
+  const Pbkdf2Job* Next() override { return next_ < jobs_.size() ? &jobs_[next_++] : nullptr; }
+  void Ended(const Pbkdf2Job&) override {}
+
+ private:
+  const std::span<const Pbkdf2Job> jobs_;
+  size_t next_ = 0;
+};
+
 // Blocks of all jobs in order, dealt to lanes as lanes come free.
 class Lanes {
  public:
-  Lanes(const Plan& plan, std::span<const Pbkdf2Job> jobs) : plan_(plan), jobs_(jobs) {}
+  Lanes(const Plan& plan, Pbkdf2Feed& feed) : plan_(plan), feed_(feed) {}
   Lanes(const Lanes&) = delete;
   Lanes& operator=(const Lanes&) = delete;
   ~Lanes() {
@@ -179,21 +191,41 @@ class Lanes {
   }
 
  private:
+  // A job not all of whose blocks are done.
+  struct Open {
+    const Pbkdf2Job* job = nullptr;
+    size_t blocks = 0;  // still to be done
+  };
   struct Slot {
     Pbkdf2Lane lane;
     uint32_t left;  // iterations still to do
     std::span<uint8_t> out;
+    Open* of;
   };
+
+  // The job whose next block is to be dealt; false when none waits.
+  bool TakeJob() {
+    while (dealt_ == nullptr || offset_ >= dealt_->job->key.size()) {
+      dealt_ = nullptr;
+      const Pbkdf2Job* next = feed_.Next();
+      if (next == nullptr) return false;
+      if (next->key.empty()) {
+        feed_.Ended(*next);
+        continue;
+      }
+      dealt_ = &*std::find_if(open_.begin(), open_.end(),
+                              [](const Open& open) { return open.job == nullptr; });
+      *dealt_ = {next, (next->key.size() + kHashSize - 1) / kHashSize};
+      offset_ = 0;
+      MakePads(next->password, pads_);
+    }
+    return true;
+  }
 
   // The next block's U1 into `slot`; false when none is left.
   bool DealBlock(Slot& slot) {
-    while (job_ < jobs_.size() && offset_ >= jobs_[job_].key.size()) {
-      ++job_;
-      offset_ = 0;
-    }
-    if (job_ == jobs_.size()) return false;
-    const Pbkdf2Job& job = jobs_[job_];
-    if (offset_ == 0) MakePads(job.password, pads_);
+    if (!TakeJob()) return false;
+    const Pbkdf2Job& job = *dealt_->job;
     const uint32_t index = static_cast<uint32_t>(offset_ / kHashSize) + 1;
     const uint8_t big_endian[4] = {static_cast<uint8_t>(index >> 24),
                                    static_cast<uint8_t>(index >> 16),
@@ -212,15 +244,17 @@ class Lanes {
     KeepState(slot.lane.outer, pads_.outer);
     slot.left = std::max<uint32_t>(job.iterations, 1) - 1;
     slot.out = job.key.subspan(offset_, std::min(kHashSize, job.key.size() - offset_));
+    slot.of = dealt_;
     offset_ += kHashSize;
     OPENSSL_cleanse(&context, sizeof context);
     OPENSSL_cleanse(digest.data(), digest.size());
     return true;
   }
 
-  // As many steps as the lane nearest its end has left, so that no lane ever runs too far.
+  // As many steps as the lane nearest its end has left, so that no lane ever runs too far; fewer
+  // where that is long, so that a job that comes meanwhile finds the free lanes.
   void Iterate() {
-    uint32_t steps = slots_[0].left;
+    uint32_t steps = kPbkdf2StepsAtOnce;
     std::array<Pbkdf2Lane*, kAvx512Width> lanes;
     for (int i = 0; i < active_; ++i) {
       lanes[i] = &slots_[i].lane;
@@ -253,13 +287,25 @@ class Lanes {
       for (size_t byte = 0; byte < slot.out.size(); ++byte) {
         slot.out[byte] = static_cast<uint8_t>(slot.lane.t[byte / 4] >> (24 - 8 * (byte % 4)));
       }
+      EndBlock(*slot.of);
     }
+    OPENSSL_cleanse(&slots_[kept], sizeof(Slot) * (active_ - kept));
     active_ = kept;
   }
 
+  void EndBlock(Open& open) {
+    if (--open.blocks > 0) return;
+    const Pbkdf2Job* const ended = open.job;
+    open.job = nullptr;
+    if (dealt_ == &open) dealt_ = nullptr;
+    feed_.Ended(*ended);
+  }
+
   const Plan plan_;
-  const std::span<const Pbkdf2Job> jobs_;
-  size_t job_ = 0;
+  Pbkdf2Feed& feed_;
+  // Each lane may hold another job's block, and one job may have no block in a lane yet.
+  std::array<Open, kAvx512Width + 1> open_;
+  Open* dealt_ = nullptr;
   size_t offset_ = 0;
   Pads pads_;
   std::array<Slot, kAvx512Width> slots_;
@@ -272,14 +318,18 @@ __attribute__((noinline)) void WipeStackBelow() {
   OPENSSL_cleanse(room.data(), room.size());
 }
 
-void RunPlan(const Plan& plan, std::span<const Pbkdf2Job> jobs) {
-  { Lanes(plan, jobs).Run(); }
+void RunPlan(const Plan& plan, Pbkdf2Feed& feed) {
+  { Lanes(plan, feed).Run(); }
   WipeStackBelow();
 }
 
-void DeriveByOpenssl(std::span<const Pbkdf2Job> jobs) {
-  for (const Pbkdf2Job& job : jobs) {
-    if (job.key.empty()) continue;
+void DeriveByOpenssl(Pbkdf2Feed& feed) {
+  while (const Pbkdf2Job* next = feed.Next()) {
+    const Pbkdf2Job& job = *next;
+    if (job.key.empty()) {
+      feed.Ended(job);
+      continue;
+    }
     const int made = PKCS5_PBKDF2_HMAC(
         reinterpret_cast<const char*>(job.password.data()), static_cast<int>(job.password.size()),
         job.salt.data(), static_cast<int>(job.salt.size()),
@@ -287,6 +337,7 @@ void DeriveByOpenssl(std::span<const Pbkdf2Job> jobs) {
         static_cast<int>(job.key.size()), job.key.data());
     // Only a lack of memory can end here, and a half-made key must not leave.
     if (made != 1) std::abort();
+    feed.Ended(job);
   }
 }
 
@@ -336,21 +387,31 @@ Pbkdf2Kernel ChoosePbkdf2Kernel(size_t jobs) {
   return is_wide ? Pbkdf2Kernel::kAvx512 : NarrowKernel();
 }
 
-void DeriveKeys(std::span<const Pbkdf2Job> jobs) {
+void DeriveKeys(Pbkdf2Feed& feed) {
   if (const std::optional<Pbkdf2Kernel> forced = ForcedKernel()) {
-    DeriveKeysWith(*forced, jobs);
+    DeriveKeysWith(*forced, feed);
     return;
   }
   static const Plan plan = BestPlan();
-  RunPlan(plan, jobs);
+  RunPlan(plan, feed);
+}
+
+void DeriveKeys(std::span<const Pbkdf2Job> jobs) {
+  SpanFeed feed(jobs);
+  DeriveKeys(feed);
+}
+
+void DeriveKeysWith(Pbkdf2Kernel kernel, Pbkdf2Feed& feed) {
+  if (kernel == Pbkdf2Kernel::kOpenssl) {
+    DeriveByOpenssl(feed);
+  } else {
+    RunPlan(PlanOf(kernel), feed);
+  }
 }
 
 void DeriveKeysWith(Pbkdf2Kernel kernel, std::span<const Pbkdf2Job> jobs) {
-  if (kernel == Pbkdf2Kernel::kOpenssl) {
-    DeriveByOpenssl(jobs);
-  } else {
-    RunPlan(PlanOf(kernel), jobs);
-  }
+  SpanFeed feed(jobs);
+  DeriveKeysWith(kernel, feed);
 }
 
 }  // namespace assay::matter

@@ -46,7 +46,24 @@ Pbkdf2Kernel ChoosePbkdf2Kernel(size_t jobs);
 // intermediate state is wiped. Thread-safe.
 void DeriveKeys(std::span<const Pbkdf2Job> jobs);
 
+// Keys that are asked for while others are computed.
+class Pbkdf2Feed {
+ public:
+  virtual ~Pbkdf2Feed() = default;
+  // The next job, or null where none waits now; it stays alive until Ended names it.
+  virtual const Pbkdf2Job* Next() = 0;
+  // The job's key is filled.
+  virtual void Ended(const Pbkdf2Job& job) = 0;
+};
+
+// Until none waits and all are ended. A job takes lanes as soon as they come free and does not wait
+// for those begun before it, so lanes stay filled while work comes, and each key leaves when it is
+// done. `feed` is asked on the calling thread, at least every kPbkdf2StepsAtOnce iterations.
+void DeriveKeys(Pbkdf2Feed& feed);
+inline constexpr uint32_t kPbkdf2StepsAtOnce = 500;
+
 // The same by one named kernel, which must run here (Runs): for tests and measurements.
 void DeriveKeysWith(Pbkdf2Kernel kernel, std::span<const Pbkdf2Job> jobs);
+void DeriveKeysWith(Pbkdf2Kernel kernel, Pbkdf2Feed& feed);
 
 }  // namespace assay::matter

@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <list>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
@@ -46,7 +45,7 @@ const EC_GROUP* Curve() {
   return curve.get();
 }
 
-// Scratch of one batch; all of it is cleared when the batch ends.
+// Scratch of one feed; all of it is cleared when the feed ends.
 class VerifierMaker {
  public:
   VerifierMaker()
@@ -88,6 +87,62 @@ absl::Status CheckJob(const VerifierJob& job) {
   return CheckParameters(job.parameters);
 }
 
+// Between a feed of verifiers and one of keys: what is under way keeps its passcode's bytes and ws
+// here.
+class Derivations final : public Pbkdf2Feed {
+ public:
+  explicit Derivations(VerifierFeed& feed) : feed_(feed) {}
+
+  const Pbkdf2Job* Next() override {
+    while (VerifierJob* const job = feed_.Next()) {
+      job->verifier = SecretBytes();
+      job->status = CheckJob(*job);
+      if (job->status.ok()) return &Begin(*job);
+      feed_.Ended(*job);
+    }
+    return nullptr;
+  }
+
+  void Ended(const Pbkdf2Job& derivation) override {
+    const auto one = std::find_if(under_way_.begin(), under_way_.end(), [&](const auto& other) {
+      return &other.derivation == &derivation;
+    });
+    VerifierJob& job = *one->job;
+    SecretBytes verifier(kVerifierSize);
+    if (maker_.IsReady() && maker_.Make(one->secrets.data() + kPasscodeSize, verifier.data())) {
+      job.verifier = std::move(verifier);
+    } else {
+      job.status = Refuse(Reason::INTERNAL, "the SPAKE2+ verifier could not be computed");
+    }
+    under_way_.erase(one);
+    feed_.Ended(job);
+  }
+
+ private:
+  static constexpr size_t kPasscodeSize = 4;
+  struct UnderWay {
+    VerifierJob* job;
+    SecretBytes secrets{kPasscodeSize + kWsSize};
+    Pbkdf2Job derivation{};
+  };
+
+  const Pbkdf2Job& Begin(VerifierJob& job) {
+    UnderWay& one = under_way_.emplace_back(UnderWay{.job = &job});
+    uint8_t* const passcode = one.secrets.data();
+    for (size_t byte = 0; byte < kPasscodeSize; ++byte)
+      passcode[byte] = static_cast<uint8_t>(job.passcode >> (8 * byte));
+    one.derivation = {.password = {passcode, kPasscodeSize},
+                      .salt = job.parameters.salt,
+                      .iterations = job.parameters.iterations,
+                      .key = {passcode + kPasscodeSize, kWsSize}};
+    return one.derivation;
+  }
+
+  VerifierFeed& feed_;
+  VerifierMaker maker_;
+  std::list<UnderWay> under_way_;  // few: as many as there are lanes
+};
+
 }  // namespace
 
 absl::Status CheckParameters(const Spake2pParameters& parameters, absl::string_view prefix) {
@@ -106,38 +161,25 @@ Bytes DrawSalt(Random& random, size_t size) {
   return random.Draw(std::clamp(size, kMinSaltSize, kMaxSaltSize));
 }
 
-void ComputeVerifiers(std::span<VerifierJob> jobs) {
-  SecretBytes passcodes(jobs.size() * 4);
-  SecretBytes ws(jobs.size() * kWsSize);
-  std::vector<Pbkdf2Job> derivations;
-  derivations.reserve(jobs.size());
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    VerifierJob& job = jobs[i];
-    job.verifier = SecretBytes();
-    job.status = CheckJob(job);
-    if (!job.status.ok()) continue;
-    uint8_t* passcode = passcodes.data() + 4 * i;
-    for (int byte = 0; byte < 4; ++byte)
-      passcode[byte] = static_cast<uint8_t>(job.passcode >> (8 * byte));
-    derivations.push_back({.password = {passcode, 4},
-                           .salt = job.parameters.salt,
-                           .iterations = job.parameters.iterations,
-                           .key = {ws.data() + kWsSize * i, kWsSize}});
-  }
-  if (derivations.empty()) return;
+void ComputeVerifiers(VerifierFeed& feed) {
+  Derivations derivations(feed);
   DeriveKeys(derivations);
+}
 
-  VerifierMaker maker;
-  for (size_t i = 0; i < jobs.size(); ++i) {
-    VerifierJob& job = jobs[i];
-    if (!job.status.ok()) continue;
-    SecretBytes verifier(kVerifierSize);
-    if (maker.IsReady() && maker.Make(ws.data() + kWsSize * i, verifier.data())) {
-      job.verifier = std::move(verifier);
-    } else {
-      job.status = Refuse(Reason::INTERNAL, "the SPAKE2+ verifier could not be computed");
+void ComputeVerifiers(std::span<VerifierJob> jobs) {
+  class : public VerifierFeed {
+   public:
+    VerifierJob* Next() override {
+      if (left.empty()) return nullptr;
+      VerifierJob* const next = &left.front();
+      left = left.subspan(1);
+      return next;
     }
-  }
+    void Ended(VerifierJob&) override {}
+    std::span<VerifierJob> left;
+  } feed;
+  feed.left = jobs;
+  ComputeVerifiers(feed);
 }
 
 absl::StatusOr<SecretBytes> ComputeVerifier(uint32_t passcode,

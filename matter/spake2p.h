@@ -52,6 +52,19 @@ struct VerifierJob {
 // thread.
 void ComputeVerifiers(std::span<VerifierJob> jobs);
 
+// Verifiers that are asked for while others are made.
+class VerifierFeed {
+ public:
+  virtual ~VerifierFeed() = default;
+  // The next job, or null where none waits now; it stays alive until Ended names it.
+  virtual VerifierJob* Next() = 0;
+  // The job has its answer. Jobs end in any order.
+  virtual void Ended(VerifierJob& job) = 0;
+};
+
+// The same for as long as jobs come: until none waits and all are ended (see DeriveKeys of a feed).
+void ComputeVerifiers(VerifierFeed& feed);
+
 // The same for one.
 absl::StatusOr<SecretBytes> ComputeVerifier(uint32_t passcode, const Spake2pParameters& parameters);
 

@@ -233,19 +233,6 @@ absl::Status BuildDac(Work& work, Random& random, const Clock& clock) {
   return absl::OkStatus();
 }
 
-absl::Status BuildRest(Work& work, Random& random, const Clock& clock) {
-  ASSAY_RETURN_IF_ERROR(MakeCodes(work));
-  switch (work.plan->spec.dac().attestation()) {
-    case v1::ATTESTATION_SERVER_KEY:
-    case v1::ATTESTATION_CSR:
-      return BuildDac(work, random, clock);
-    case v1::ATTESTATION_GIVEN:
-      return TakeGivenDac(work, clock);
-    default:
-      return absl::OkStatus();
-  }
-}
-
 }  // namespace
 
 absl::Status CheckTicketForm(const std::string& ticket) {
@@ -331,36 +318,37 @@ absl::Status Claim(Work& work, Random& random, bool production) {
   return FillExtra(work);
 }
 
-std::vector<absl::Status> Build(std::span<const WorkPtr> works, Random& random,
-                                const Clock& clock) {
-  std::vector<absl::Status> outcomes(works.size());
-  std::vector<matter::VerifierJob> jobs;
-  std::vector<size_t> job_of;
-  for (size_t i = 0; i < works.size(); ++i) {
-    Work& work = *works[i];
-    // The cheap parts go first: a bad CSR must not cost a key derivation.
-    outcomes[i] = BuildRest(work, random, clock);
-    if (!outcomes[i].ok() || !lot::HasPasscode(work.plan->spec)) continue;
-    matter::VerifierJob job;
-    job.passcode = work.passcode;
-    job.parameters = {lot::IterationsOf(work.plan->spec), work.salt};
-    jobs.push_back(std::move(job));
-    job_of.push_back(i);
+absl::Status Build(Work& work, Random& random, const Clock& clock) {
+  ASSAY_RETURN_IF_ERROR(MakeCodes(work));
+  switch (work.plan->spec.dac().attestation()) {
+    case v1::ATTESTATION_SERVER_KEY:
+    case v1::ATTESTATION_CSR:
+      return BuildDac(work, random, clock);
+    case v1::ATTESTATION_GIVEN:
+      return TakeGivenDac(work, clock);
+    default:
+      return absl::OkStatus();
   }
-  matter::ComputeVerifiers(jobs);
-  for (size_t k = 0; k < jobs.size(); ++k) {
-    Work& work = *works[job_of[k]];
-    absl::Status& outcome = outcomes[job_of[k]];
-    outcome = jobs[k].status;
-    const std::string& given = work.request.values().verifier();
-    if (outcome.ok() && !given.empty() &&
-        !EqualInConstantTime(AsBytes(given), jobs[k].verifier.view())) {
-      outcome = RefuseField(Reason::VERIFIER_MISMATCH, "values.verifier", "",
-                            "must be the one of this passcode, salt and iteration count");
-    }
-    work.verifier = std::move(jobs[k].verifier);
+}
+
+bool NeedsVerifier(const Work& work) { return lot::HasPasscode(work.plan->spec); }
+
+matter::VerifierJob VerifierJobOf(const Work& work) {
+  matter::VerifierJob job;
+  job.passcode = work.passcode;
+  job.parameters = {lot::IterationsOf(work.plan->spec), work.salt};
+  return job;
+}
+
+absl::Status TakeVerifier(Work& work, matter::VerifierJob job) {
+  ASSAY_RETURN_IF_ERROR(job.status);
+  const std::string& given = work.request.values().verifier();
+  if (!given.empty() && !EqualInConstantTime(AsBytes(given), job.verifier.view())) {
+    return RefuseField(Reason::VERIFIER_MISMATCH, "values.verifier", "",
+                       "must be the one of this passcode, salt and iteration count");
   }
-  return outcomes;
+  work.verifier = std::move(job.verifier);
+  return absl::OkStatus();
 }
 
 }  // namespace assay::issue

@@ -2,11 +2,10 @@
 // key, its codes and the bytes the HSM is to sign.
 #pragma once
 
-#include <span>
-
 #include "absl/status/status.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "matter/spake2p.h"
 #include "server/issue/work.h"
 
 namespace assay::issue {
@@ -24,8 +23,13 @@ absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPla
 // the store in step 5.
 absl::Status Claim(Work& work, Random& random, bool production);
 
-// Step 4 for several tickets at once: the verifiers of a batch share the processor's lanes. Each
-// answer is the ticket's own; a refusal leaves nothing behind.
-std::vector<absl::Status> Build(std::span<const WorkPtr> works, Random& random, const Clock& clock);
+// Step 4 but for the verifier: codes, key, TBS. A refusal leaves nothing behind.
+absl::Status Build(Work& work, Random& random, const Clock& clock);
+
+// Whether the unit needs a verifier made, what is to be made, and the answer taken over:
+// VERIFIER_MISMATCH where the line gave another one.
+bool NeedsVerifier(const Work& work);
+matter::VerifierJob VerifierJobOf(const Work& work);
+absl::Status TakeVerifier(Work& work, matter::VerifierJob job);
 
 }  // namespace assay::issue

@@ -1,13 +1,27 @@
 #include "server/issue/pipeline.h"
 
+#include <sys/resource.h>
+
 #include "matter/certificate.h"
 #include "server/issue/pipeline_impl.h"
 
 namespace assay::issue {
 namespace {
 
-// Verifiers made together: five devices' three blocks fill fifteen of sixteen lanes.
-constexpr int kBuildBatch = 5;
+constexpr int kBuildBatch = 8;     // a share for each of several threads
+constexpr int kAnswerBatch = 16;   // as are sealed together, about
+constexpr int kVerifierBatch = 1;  // the others of a batch are taken while it runs
+
+// PBKDF2 is most of the work and can wait; what signs, seals and answers is short and waited for.
+// So the tickets gather where they are the cheaper the more there are. On Linux this is the calling
+// thread alone.
+void GiveWay() { setpriority(PRIO_PROCESS, 0, 10); }
+
+// Batches of one kind at once: half the threads, so that intents and seals do not hold each other
+// up and a batch is what gathered while the last one ran.
+int Half(int threads) { return threads < 2 ? 0 : threads / 2; }
+
+std::string LineOf(const WorkPtr& work) { return work->caller.line; }
 
 }  // namespace
 
@@ -45,16 +59,23 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
       plans_(store_, std::move(token), options_.wrapping_key, options_.plan_keep),
       gate_(options_.max_in_flight),
       crypto_(options_.crypto_threads,
-              {{1, [this](auto batch) { Finish(*batch.front()); }},
+              {{kAnswerBatch, [this](auto batch) { AnswerBatch(std::move(batch)); }},
+               {1, [this](auto batch) { Finish(*batch.front()); }},
                {1, [this](auto batch) { Verify(batch.front()); }},
                {kBuildBatch, [this](auto batch) { BuildBatch(std::move(batch)); }}},
-              [](const WorkPtr& work) { return work->caller.line; }),
+              LineOf),
+      verifiers_(options_.crypto_threads,
+                 {{kVerifierBatch, [this](auto batch) { MakeVerifiers(std::move(batch)); }}},
+                 LineOf, GiveWay),
       database_(options_.store_threads,
-                {{options_.max_batch, [this](auto batch) { SealBatch(std::move(batch)); }},
+                {{options_.max_batch, [this](auto batch) { SealBatch(std::move(batch)); },
+                  Half(options_.store_threads)},
                  {options_.max_batch, [this](auto batch) { VoidBatch(std::move(batch)); }},
-                 {options_.max_batch, [this](auto batch) { IntentBatch(std::move(batch)); }},
+                 {options_.max_batch, [this](auto batch) { IntentBatch(std::move(batch)); },
+                  Half(options_.store_threads)},
                  {options_.max_batch, [this](auto batch) { ConfirmBatch(std::move(batch)); }},
-                 {options_.max_batch, [this](auto batch) { TicketBatch(std::move(batch)); }}},
+                 {options_.max_batch, [this](auto batch) { TicketBatch(std::move(batch)); },
+                  Half(options_.store_threads)}},
                 [](const Errand& errand) {
                   if (errand.work != nullptr) return errand.work->caller.line;
                   return errand.confirming != nullptr ? errand.confirming->caller.line
@@ -80,6 +101,7 @@ Pipeline::Impl::~Impl() {
     idle_.wait(lock, [this] { return gate_.in_flight() == 0; });
   }
   crypto_.Stop();
+  verifiers_.Stop();
   database_.Stop();
 }
 

@@ -21,13 +21,14 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
   for (const Errand& errand : batch) seals.push_back(std::move(*errand.work->seal));
   ASSAY_STRETCH("seal");
   const auto outcomes = store_->SealTickets(seals);
+  std::vector<WorkPtr> sealed;
   for (size_t i = 0; i < batch.size(); ++i) {
     const WorkPtr& work = batch[i].work;
     const absl::Status& outcome = outcomes[i];
     if (outcome.ok()) {
       StepDone(*work, Step::kSeal);
       seal_rest_.Sealed();
-      Succeed(work, std::move(work->sealed), false);
+      sealed.push_back(work);
     } else if ((HasReason(outcome, Reason::STORE_IN_DOUBT) ||
                 HasReason(outcome, Reason::STORE_UNAVAILABLE)) &&
                ++work->seal_tries < kMaxSealTries && !work->deadline.Passed()) {
@@ -42,6 +43,12 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
       GiveUp(work, outcome);
     }
   }
+  // Not here: the next seals need not wait until these answers are on their way.
+  crypto_.PushAll(kAnswer, std::move(sealed));
+}
+
+void Pipeline::Impl::AnswerBatch(std::vector<WorkPtr> batch) {
+  for (const WorkPtr& work : batch) Succeed(work, std::move(work->sealed), false);
 }
 
 // ---- giving up, answering

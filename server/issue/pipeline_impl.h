@@ -24,9 +24,9 @@ namespace assay::issue {
 // Looks at a ticket that other replicas are racing for, before the line is asked to come again.
 inline constexpr int kMaxLooks = 8;
 
-// Two sets of threads: one for the database, where a batch is one transaction, one for
-// cryptography. A work is in one queue at a time. Kinds are listed so that what is nearly done goes
-// first.
+// Three sets of threads: one for the database, where a batch is one transaction, one for
+// cryptography, and one for PBKDF2, which gives way to all others. A work is in one queue at a
+// time. Kinds are listed so that what is nearly done goes first.
 class Pipeline::Impl {
  public:
   Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
@@ -45,10 +45,11 @@ class Pipeline::Impl {
   void VoidOrphans() { RetryOrphans(); }
   PipelineCounters Counters() const {
     const std::lock_guard lock(mutex_);
-    return {gate_.in_flight(), crypto_.Waiting()};
+    return {gate_.in_flight(), crypto_.Waiting() + verifiers_.Waiting()};
   }
   bool RunBatch(Queue queue) {
-    return queue == Queue::kDatabase ? database_.RunOne() : crypto_.RunOne();
+    if (queue == Queue::kDatabase) return database_.RunOne();
+    return crypto_.RunOne() || verifiers_.RunOne();
   }
   void SetLimits(FairLimits limits) {
     const std::lock_guard lock(mutex_);
@@ -56,7 +57,7 @@ class Pipeline::Impl {
   }
 
  private:
-  enum CryptoKind : size_t { kFinish, kVerify, kBuild };
+  enum CryptoKind : size_t { kAnswer, kFinish, kVerify, kBuild };
   enum DatabaseKind : size_t { kSeal, kVoid, kIntent, kConfirm, kTicket };
 
   // The one work of this process that issues a ticket, and those that came for the same one
@@ -100,6 +101,10 @@ class Pipeline::Impl {
   void OwnOrJoin(const WorkPtr& work);
   absl::Status FindModule(Work& work);
   void BuildBatch(std::vector<WorkPtr> batch);
+  class Verifiers;
+  void MakeVerifiers(std::vector<WorkPtr> batch);
+  bool RefuseIfLate(const WorkPtr& work);
+  void RecordIntents(const std::vector<WorkPtr>& works);
   void IntentBatch(std::vector<Errand> batch);
   void SignDac(const WorkPtr& work);
   void Verify(const WorkPtr& work);
@@ -107,6 +112,7 @@ class Pipeline::Impl {
   void SignImagesAs(const WorkPtr& work, std::shared_ptr<const ImageDelegate> delegate);
   void Finish(Work& work);
   void SealBatch(std::vector<Errand> batch);
+  void AnswerBatch(std::vector<WorkPtr> batch);
   void VoidBatch(std::vector<Errand> batch);
   // Those in doubt whose intent stands become orphans; the others leave the batch.
   void SettleDoubts(std::vector<Errand>& batch);
@@ -156,6 +162,7 @@ class Pipeline::Impl {
   std::vector<Doubt> doubts_;
 
   WorkQueue<WorkPtr> crypto_;
+  WorkQueue<WorkPtr> verifiers_;
   WorkQueue<Errand> database_;
 };
 

@@ -1,5 +1,8 @@
+#include <list>
+
 #include "base/refusal.h"
 #include "base/testpoint.h"
+#include "matter/spake2p.h"
 #include "server/issue/build.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
@@ -15,35 +18,96 @@ using Steady = std::chrono::steady_clock;
 // ---- steps 3 and 4: claim and build
 // ----------------------------------------------------------------------
 
+bool Pipeline::Impl::RefuseIfLate(const WorkPtr& work) {
+  if (!work->deadline.Passed()) return false;
+  Refused(work, Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
+  return true;
+}
+
 void Pipeline::Impl::BuildBatch(std::vector<WorkPtr> batch) {
-  std::vector<WorkPtr> live;
-  for (WorkPtr& work : batch) {
-    if (work->deadline.Passed()) {
-      Refused(work,
-              Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
-    } else {
-      work->step_started = Steady::now();
-      live.push_back(std::move(work));
-    }
-  }
-  std::vector<WorkPtr> claimed;
-  for (const WorkPtr& work : live) {
-    if (const absl::Status claim = Claim(*work, random_, options_.production); !claim.ok()) {
-      Refused(work, claim);
-    } else {
+  std::vector<WorkPtr> built, without_verifier;
+  for (const WorkPtr& work : batch) {
+    if (RefuseIfLate(work)) continue;
+    work->step_started = Steady::now();
+    absl::Status refusal = Claim(*work, random_, options_.production);
+    if (refusal.ok()) {
       StepDone(*work, Step::kClaim);
-      claimed.push_back(work);
+      // The cheap parts go first: a bad CSR must not cost a key derivation.
+      refusal = Build(*work, random_, clock_);
+    }
+    if (!refusal.ok()) {
+      Refused(work, refusal);
+    } else {
+      (NeedsVerifier(*work) ? without_verifier : built).push_back(work);
     }
   }
-  const auto outcomes = Build(claimed, random_, clock_);
-  for (size_t i = 0; i < claimed.size(); ++i) {
-    if (!outcomes[i].ok()) {
-      Refused(claimed[i], outcomes[i]);
-      continue;
-    }
-    StepDone(*claimed[i], Step::kBuild);
-    database_.Push(kIntent, {claimed[i], nullptr, std::nullopt});
+  RecordIntents(built);
+  verifiers_.PushAll(0, std::move(without_verifier));
+}
+
+void Pipeline::Impl::RecordIntents(const std::vector<WorkPtr>& works) {
+  std::vector<Errand> errands;
+  for (const WorkPtr& work : works) {
+    StepDone(*work, Step::kBuild);
+    errands.push_back({work, nullptr, std::nullopt});
   }
+  database_.PushAll(kIntent, std::move(errands));
+}
+
+// The tickets that wait for a verifier, taken as lanes come free.
+class Pipeline::Impl::Verifiers final : public matter::VerifierFeed {
+ public:
+  Verifiers(Impl& pipeline, std::vector<WorkPtr> batch)
+      : pipeline_(pipeline), batch_(std::move(batch)) {}
+  ~Verifiers() override { PassOn(); }
+
+  matter::VerifierJob* Next() override {
+    PassOn();
+    while (const WorkPtr work = TakeWork()) {
+      if (pipeline_.RefuseIfLate(work)) continue;
+      return &under_way_.emplace_back(UnderWay{work, VerifierJobOf(*work)}).job;
+    }
+    return nullptr;
+  }
+
+  void Ended(matter::VerifierJob& job) override {
+    const auto one = std::find_if(under_way_.begin(), under_way_.end(),
+                                  [&](const UnderWay& other) { return &other.job == &job; });
+    const WorkPtr work = std::move(one->work);
+    const absl::Status taken = TakeVerifier(*work, std::move(job));
+    under_way_.erase(one);
+    if (taken.ok()) {
+      ended_.push_back(work);
+    } else {
+      pipeline_.Refused(work, taken);
+    }
+  }
+
+ private:
+  struct UnderWay {
+    WorkPtr work;
+    matter::VerifierJob job;
+  };
+
+  WorkPtr TakeWork() {
+    if (batch_.empty()) return pipeline_.verifiers_.Take(0).value_or(nullptr);
+    WorkPtr work = std::move(batch_.back());
+    batch_.pop_back();
+    return work;
+  }
+  // Those that ended in the same step: their intents are one batch.
+  void PassOn() {
+    if (!ended_.empty()) pipeline_.RecordIntents(std::exchange(ended_, {}));
+  }
+
+  Impl& pipeline_;
+  std::vector<WorkPtr> batch_, ended_;
+  std::list<UnderWay> under_way_;
+};
+
+void Pipeline::Impl::MakeVerifiers(std::vector<WorkPtr> batch) {
+  Verifiers feed(*this, std::move(batch));
+  matter::ComputeVerifiers(feed);
 }
 
 // ---- step 5: intent
@@ -51,12 +115,7 @@ void Pipeline::Impl::BuildBatch(std::vector<WorkPtr> batch) {
 
 void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
   // Nobody waits for them any more: no intent, no signature.
-  std::erase_if(batch, [this](const Errand& errand) {
-    if (!errand.work->deadline.Passed()) return false;
-    Refused(errand.work,
-            Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
-    return true;
-  });
+  std::erase_if(batch, [this](const Errand& errand) { return RefuseIfLate(errand.work); });
   std::erase_if(batch, [this](const Errand& errand) {
     if (seal_rest_.MayTry(Steady::now())) return false;
     Refused(errand.work, Refuse(Reason::STORE_UNAVAILABLE,

@@ -81,11 +81,7 @@ absl::StatusOr<std::shared_ptr<const lot::LotPlan>> Pipeline::Impl::FindGranted(
 // The part that needs the lot: whether the caller may use it, and whether the request fits its
 // product.
 bool Pipeline::Impl::Admit(const WorkPtr& work, lot::BatchPlans& plans) {
-  if (work->deadline.Passed()) {
-    Refused(work,
-            Refuse(Reason::DEADLINE_TOO_SHORT, "the deadline passed while the ticket waited"));
-    return false;
-  }
+  if (RefuseIfLate(work)) return false;
   auto plan = FindGranted(work->caller, work->request.lot(), plans);
   absl::Status refusal = plan.status();
   if (refusal.ok() && !work->fetch_only) {
