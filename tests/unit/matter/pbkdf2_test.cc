@@ -87,6 +87,43 @@ TEST_P(EachKernel, AgreesWithOpensslOnOddSizesAndMixedIterations) {
   batch.ExpectAsOpenssl();
 }
 
+// Gives one job a call, and none at every third call, as if the next had not come yet.
+class SlowFeed final : public Pbkdf2Feed {
+ public:
+  explicit SlowFeed(std::span<const Pbkdf2Job> jobs) : jobs_(jobs), ended_(jobs.size()) {}
+  const Pbkdf2Job* Next() override {
+    if (++calls_ % 3 == 0 && under_way_ > 0) return nullptr;
+    if (next_ == jobs_.size()) return nullptr;
+    ++under_way_;
+    return &jobs_[next_++];
+  }
+  void Ended(const Pbkdf2Job& job) override {
+    --under_way_;
+    ++ended_[static_cast<size_t>(&job - jobs_.data())];
+    EXPECT_EQ(ToBytes(job.key), ByOpenssl(job)) << "a job ends when its key is whole";
+  }
+  const std::vector<int>& ended() const { return ended_; }
+
+ private:
+  const std::span<const Pbkdf2Job> jobs_;
+  std::vector<int> ended_;
+  size_t next_ = 0;
+  int calls_ = 0, under_way_ = 0;
+};
+
+TEST_P(EachKernel, TakesJobsThatComeWhileOthersAreComputedAndEndsEachOnce) {
+  Batch batch;
+  for (uint32_t i = 0; i < 40; ++i) {
+    // Longer and shorter than the steps taken at once, keys of no to four blocks.
+    const uint32_t iterations = i % 4 == 0 ? 1 + i : (i % 3 + 1) * (kPbkdf2StepsAtOnce - 1) + i;
+    batch.Add(Bytes(i % 5, static_cast<uint8_t>(i)), Bytes(16, static_cast<uint8_t>(i * 3)),
+              iterations, (i % 9) * 16);
+  }
+  SlowFeed feed(batch.jobs);
+  DeriveKeysWith(GetParam(), feed);
+  EXPECT_EQ(feed.ended(), std::vector<int>(batch.jobs.size(), 1));
+}
+
 INSTANTIATE_TEST_SUITE_P(Pbkdf2, EachKernel,
                          testing::Values(Pbkdf2Kernel::kOpenssl, Pbkdf2Kernel::kTransform,
                                          Pbkdf2Kernel::kShaNi, Pbkdf2Kernel::kAvx512),
