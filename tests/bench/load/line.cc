@@ -4,41 +4,35 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
-#include "assay/v1/issuance.grpc.pb.h"
+#include "tests/bench/load/asking.h"
 #include "tests/bench/load/device_key.h"
 
 namespace assay::bench {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 constexpr auto kLeastWarmUp = std::chrono::milliseconds(250);
 constexpr int kLeastWarmCalls = 8;
-constexpr auto kDeadline = std::chrono::seconds(120);
-constexpr size_t kKeptContexts = 2048;
+constexpr int kConnectionsForCalls = 4;
 
 class Line {
  public:
   Line(const Channels& channels, const Load& load, const CpuWatch& watch)
-      : load_(load), watch_(watch), prefix_(DrawName() + "-") {
-    const size_t used = load.rate > 0
-                            ? channels.size()
-                            : std::min(static_cast<size_t>(load.in_flight), channels.size());
-    for (size_t i = 0; i < used; ++i) {
-      stubs_.push_back(v1::IssuanceService::NewStub(channels[i]));
-    }
+      : load_(load), watch_(watch), prefix_(DrawName() + "-"), connections_(channels.size()) {
     if (load.mode == Mode::kCsr) MakeRequests();
+    asking_ = load.streams > 0 ? AskByStreams(channels, take_) : AskByCalls(channels, take_);
   }
 
   Measured Run() {
     Warm();
     Measured measured = load_.rate > 0 ? RunAtRate() : RunInFlight();
+    asking_->End();
     measured.took_ms = std::move(took_);
     measured.refused = refused_;
     measured.first_refusal = first_refusal_;
@@ -47,14 +41,6 @@ class Line {
   }
 
  private:
-  struct Call {
-    std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
-    v1::IssueRequest request;
-    v1::IssueResponse response;
-    Steady::time_point due;
-    bool counted = false;  // where a rate is given
-  };
-
   // Devices make their requests themselves; their work is not the service's.
   void MakeRequests() {
     const double fastest =
@@ -69,23 +55,29 @@ class Line {
     }
   }
 
-  // Connections, caches of the lot, prepared statements.
+  // Connections, caches of the lot, prepared statements: a question on each, one after the other.
   void Warm() {
-    for (const auto& stub : stubs_) {
-      Call call;
-      Fill(call);
-      Demand(stub->Issue(call.context.get(), call.request, &call.response), "Issue");
+    stopping_ = true;
+    for (size_t i = 0; i < connections_; ++i) {
+      Send(Steady::now(), false);
+      std::unique_lock lock(mutex_);
+      AwaitAll(lock);
+      if (refused_ == 0) continue;
+      lock.unlock();
+      asking_->End();
+      throw std::runtime_error("Issue: " + first_refusal_);
     }
+    stopping_ = false;
+    ended_ = 0;
   }
 
   // Keeps `in_flight` calls under way; counts once as many as that have been answered.
   Measured RunInFlight() {
+    warm_calls_ = std::max(load_.in_flight, kLeastWarmCalls);
     const auto began = Steady::now();
     for (int i = 0; i < load_.in_flight; ++i) Send(Steady::now(), false);
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] {
-      return ended_ >= std::max(load_.in_flight, kLeastWarmCalls) || under_way_ == 0;
-    });
+    changed_.wait(lock, [&] { return ended_ >= warm_calls_ || under_way_ == 0; });
     changed_.wait_until(lock, began + kLeastWarmUp, [&] { return under_way_ == 0; });
     const CpuReading before = watch_.Read();
     const auto start = Steady::now();
@@ -94,12 +86,13 @@ class Line {
     Measured measured = Passed(start, before);
     counting_ = false;
     stopping_ = true;
-    changed_.wait(lock, [&] { return under_way_ == 0; });
+    AwaitAll(lock);
     return measured;
   }
 
   // Sends each call when it is due, late or not; what is late counts from when it was due.
   Measured RunAtRate() {
+    stopping_ = true;  // an answer brings no further question
     std::mt19937_64 draw(20);
     std::exponential_distribution<double> distance(load_.rate);
     const auto next = [&] { return Length(load_.evenly ? 1 / load_.rate : distance(draw)); };
@@ -115,9 +108,8 @@ class Line {
       Send(due, true);
     }
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return under_way_ == 0; });
-    Measured measured = Passed(start, before);
-    return measured;
+    AwaitAll(lock);
+    return Passed(start, before);
   }
 
   static Steady::duration Length(double seconds) {
@@ -131,90 +123,82 @@ class Line {
     return measured;
   }
 
-  bool Fill(Call& call) {
+  void AwaitAll(std::unique_lock<std::mutex>& lock) {
+    changed_.wait(lock, [&] { return under_way_ == 0; });
+  }
+
+  // Nothing when no device has made a further request.
+  std::optional<v1::IssueRequest> Draw() {
+    v1::IssueRequest request;
     const size_t number = next_++;
-    call.request.set_ticket(prefix_ + std::to_string(number));
-    call.request.set_lot(load_.lot);
+    request.set_ticket(prefix_ + std::to_string(number));
+    request.set_lot(load_.lot);
     if (load_.mode == Mode::kCsr) {
-      if (number >= csrs_.size()) return false;
-      call.request.set_csr(ToText(csrs_[number]));
+      if (number >= csrs_.size()) return std::nullopt;
+      request.set_csr(ToText(csrs_[number]));
     }
-    call.context->set_deadline(std::chrono::system_clock::now() + kDeadline);
-    return true;
+    return request;
   }
 
   void Send(Steady::time_point due, bool counted) {
-    auto call = std::make_shared<Call>();
-    call->due = due;
-    call->counted = counted;
-    const bool filled = Fill(*call);
+    std::optional<v1::IssueRequest> request = Draw();
     {
       const std::lock_guard lock(mutex_);
-      if (!filled) {
+      if (!request) {
         ++refused_;
         first_refusal_ = "more identities came than the benchmark had requests made for";
         return;
       }
       ++under_way_;
     }
-    Call& sent = *call;
-    stubs_[next_stub_++ % stubs_.size()]->async()->Issue(
-        sent.context.get(), &sent.request, &sent.response,
-        [this, call = std::move(call)](const grpc::Status& status) { Receive(*call, status); });
+    asking_->Ask({*std::move(request), due, counted});
   }
 
-  void Receive(Call& call, const grpc::Status& status) {
+  void Receive(const Question& question, const std::string& fault) {
     const auto now = Steady::now();
-    std::unique_ptr<grpc::ClientContext> dropped;
     bool again = false;
     {
       const std::lock_guard lock(mutex_);
-      // gRPC is not done with a call while its callback runs.
-      contexts_.push_back(std::move(call.context));
-      if (contexts_.size() > kKeptContexts) {
-        dropped = std::move(contexts_.front());
-        contexts_.pop_front();
+      if (!fault.empty()) {
+        if (refused_++ == 0) first_refusal_ = fault;
+      } else if (counting_ || question.counted) {
+        took_.push_back(std::chrono::duration<double, std::milli>(now - question.due).count());
       }
-      Count(call, status, now);
       // A refusal ends this place: a service that refuses must not be hammered.
-      again = status.ok() && !stopping_ && load_.rate == 0;
+      again = fault.empty() && !stopping_;
     }
     if (again) Send(now, false);
     const std::lock_guard lock(mutex_);
-    ++ended_;
     --under_way_;
-    changed_.notify_all();
-  }
-
-  // With mutex_ held.
-  void Count(const Call& call, const grpc::Status& status, Steady::time_point now) {
-    if (!status.ok()) {
-      if (refused_++ == 0) first_refusal_ = status.error_message();
-    } else if (counting_ || call.counted) {
-      took_.push_back(std::chrono::duration<double, std::milli>(now - call.due).count());
-    }
+    // Waking the waiting thread for each call would be the benchmark's own cost.
+    if (++ended_ == warm_calls_ || under_way_ == 0) changed_.notify_all();
   }
 
   const Load load_;
   const CpuWatch& watch_;
   const std::string prefix_;
-  std::vector<std::unique_ptr<v1::IssuanceService::Stub>> stubs_;
+  const size_t connections_;
   std::vector<Bytes> csrs_;
-  std::atomic<size_t> next_ = 0, next_stub_ = 0;
+  std::atomic<size_t> next_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool counting_ = false, stopping_ = false;
   int under_way_ = 0;
-  int64_t ended_ = 0, refused_ = 0;
+  int64_t ended_ = 0, warm_calls_ = 0, refused_ = 0;
   std::string first_refusal_;
   std::vector<double> took_;
-  std::deque<std::unique_ptr<grpc::ClientContext>> contexts_;
+  const Take take_ = [this](const Question& question, const std::string& fault) {
+    Receive(question, fault);
+  };
+  std::unique_ptr<Asking> asking_;  // last: what it holds calls take_
 };
 
 }  // namespace
 
-Measured RunLine(const Channels& channels, const Load& load, const CpuWatch& watch) {
-  return Line(channels, load, watch).Run();
+Measured RunLine(const Settings& settings, const Load& load, const CpuWatch& watch) {
+  int connections = load.streams > 0 ? load.streams : kConnectionsForCalls;
+  if (load.rate == 0) connections = std::min(connections, load.in_flight);
+  return Line(ConnectLines(settings, connections), load, watch).Run();
 }
 
 }  // namespace assay::bench

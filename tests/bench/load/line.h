@@ -16,6 +16,7 @@ struct Load {
   Mode mode = Mode::kServerKey;
   int iterations = 10000;  // the lot's
   int in_flight = 64;      // so many are kept under way, where no rate is given
+  int streams = 0;         // asked over so many streams; 0: a call for each identity
   double rate = 0;         // so many a second come, whether the former ones are answered or not
   bool evenly = false;     // at that rate: at even distances, rather than when chance brings them
   double seconds = 3;
@@ -31,7 +32,8 @@ struct Measured {
   CpuReading spent;
 };
 
-// Throws std::runtime_error where not even the first call was answered.
-Measured RunLine(const Channels& channels, const Load& load, const CpuWatch& watch);
+// A connection for each stream, four for calls, and never more than are asked at a time. Throws
+// std::runtime_error where one of the first questions, one on each, was refused.
+Measured RunLine(const Settings& settings, const Load& load, const CpuWatch& watch);
 
 }  // namespace assay::bench

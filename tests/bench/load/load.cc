@@ -18,8 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kChannels = 4;
-
 struct Arguments {
   Settings settings;
   Load load;
@@ -45,8 +43,7 @@ void TellIssue(const Arguments& arguments) {
     if (at == std::string::npos) throw std::runtime_error(named + ": is not NAME=PID");
     watch.Add(named.substr(0, at), std::stoi(named.substr(at + 1)));
   }
-  const Measured measured =
-      RunLine(ConnectLines(arguments.settings, kChannels), arguments.load, watch);
+  const Measured measured = RunLine(arguments.settings, arguments.load, watch);
   Json took = Json::array();
   for (const double ms : measured.took_ms) took.push_back(std::round(ms * 100) / 100);
   Tell({{"seconds", measured.seconds},
@@ -101,6 +98,8 @@ int main(int argc, char** argv) {
   kind(issue);
   issue->add_option("--lot", load.lot)->required();
   issue->add_option("--in-flight", load.in_flight, "calls at a time");
+  issue->add_option("--streams", load.streams,
+                    "over so many streams, each with a connection of its own; 0: a call each");
   issue->add_option("--rate", load.rate, "instead: so many calls a second, come what may");
   issue->add_flag("--evenly", load.evenly, "at even distances rather than as chance has it");
   issue->add_option("--seconds", load.seconds, "length, without the warm-up");

@@ -22,7 +22,7 @@ def arguments():
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--quick", action="store_true", help="about three minutes (default)")
     form.add_argument("--full", action="store_true", help="every mode at 1, 8, 64 and 256 in flight in three rounds, the whole "
-                                                          "OpenSSL path, and a database of a million devices: 25 minutes")
+                                                          "OpenSSL path, and a database of a million devices: half an hour")
     parser.add_argument("--seconds", type=float, help="length of one measurement")
     parser.add_argument("--rows", type=int, help="devices in the larger database; 0 leaves that part out")
     parser.add_argument("--json", metavar="FILE", help="the figures for programs; - prints them instead of the tables")

@@ -5,10 +5,21 @@ import os
 import statistics
 import subprocess
 
-MODES = {"server-key": "server key", "csr": "CSR", "encrypted-nvs": "encrypted NVS", "secure-cert": "secure cert"}
+SERVER_KEY, BY_STREAM = "server-key", "server-key-by-stream"
+MODES = {SERVER_KEY: "server key", BY_STREAM: "server key, by stream", "csr": "CSR", "encrypted-nvs": "encrypted NVS",
+         "secure-cert": "secure cert"}
+# The two ways a line may ask for the same identities: a call each, or over streams as `assay issue` does.
+WAYS = {SERVER_KEY: "a call each", BY_STREAM: "by stream"}
 
 # A measurement is called disturbed when other programs, or the host, took more than this of the cores meanwhile.
 MOST_FOREIGN = 0.06
+
+
+def streams_for(arguments):
+    """So many that none has more than 64 in flight, and two at least; at a rate four, as calls have connections."""
+    if "--in-flight" not in arguments:
+        return 4
+    return max(2, int(arguments[arguments.index("--in-flight") + 1]) // 64)
 
 
 class Loader:
@@ -32,6 +43,8 @@ class Loader:
         return self.lots[iterations, mode]
 
     def issue(self, iterations, mode, seconds, *arguments):
+        if mode == BY_STREAM:
+            mode, arguments = SERVER_KEY, (*arguments, "--streams", streams_for(arguments))
         lot = self.lot(iterations, mode)
         return Window(self.call(
             "issue", *self.reach, "--iterations", iterations, "--mode", mode, "--lot", lot, "--seconds", seconds,

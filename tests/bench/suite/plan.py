@@ -2,13 +2,15 @@
 
 import dataclasses
 
+from measure import BY_STREAM, SERVER_KEY
+
 ITERATIONS = (1000, 10000, 100000)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
     name: str
-    cells: tuple  # (iterations, mode, (in flight, ...))
+    cells: tuple  # (iterations, mode, (in flight, ...)); that by stream follows that by calls, and has its ideal
     rounds: int
     seconds: float
     openssl_cells: tuple
@@ -24,22 +26,25 @@ class Plan:
     idle_lines: int = 500
 
 
-def whole_table(in_flight):
-    return tuple((count, mode, in_flight) for count in ITERATIONS
-                 for mode in ("server-key", "csr", "encrypted-nvs", "secure-cert"))
+def table_of(modes, in_flight):
+    return tuple((count, mode, in_flight) for count in ITERATIONS for mode in modes)
+
+
+EVERY_MODE = (SERVER_KEY, "csr", "encrypted-nvs", "secure-cert")
 
 
 QUICK = Plan(
     name="quick",
-    cells=tuple((count, mode, (1, 64)) for count in ITERATIONS for mode in ("server-key", "csr"))
+    cells=tuple((count, mode, flights) for count in ITERATIONS
+                for mode, flights in ((SERVER_KEY, (1, 64)), (BY_STREAM, (64,)), ("csr", (1, 64))))
     + ((10000, "encrypted-nvs", (64,)), (10000, "secure-cert", (64,))),
     rounds=1, seconds=2.5,
-    openssl_cells=((1000, "server-key", (64,)), (10000, "server-key", (64,))), openssl_seconds=2.5,
+    openssl_cells=((1000, SERVER_KEY, (64,)), (10000, SERVER_KEY, (64,))), openssl_seconds=2.5,
     steady_iterations=(1000, 10000), steady_rounds=1, steady_seconds=5, profile_seconds=3)
 
 FULL = Plan(
     name="full",
-    cells=whole_table((1, 8, 64, 256)), rounds=3, seconds=2.5,
-    openssl_cells=whole_table((1, 8, 64, 256)), openssl_seconds=2,
+    cells=table_of((SERVER_KEY, BY_STREAM, *EVERY_MODE[1:]), (1, 8, 64, 256)), rounds=3, seconds=2.5,
+    openssl_cells=table_of(EVERY_MODE, (1, 8, 64, 256)), openssl_seconds=2,
     steady_iterations=(1000, 10000), steady_rounds=3, steady_seconds=8, profile_seconds=8,
     rows=1_000_000, row_pairs=6, row_seconds=4)

@@ -6,8 +6,9 @@ import unittest
 
 import profile_of
 import tables
-from measure import Window, percentile, summary
-from session import step_times
+from measure import BY_STREAM, SERVER_KEY, Loader, Window, percentile, streams_for, summary
+from plan import FULL, QUICK
+from session import Session, step_times
 
 SCRIPT = """
         55d0 assay::matter::(anonymous namespace)::Lanes::Run()+0x12 (/x/bin/assayd)
@@ -45,6 +46,46 @@ class SuiteTest(unittest.TestCase):
         self.assertFalse(window(1, busy=0.8).disturbed())
         self.assertTrue(window(1, busy=0.8 + 0.1 * cores).disturbed())
         self.assertTrue(window(1, steal=0.1 * cores).disturbed())
+
+    def test_a_stream_has_no_more_in_flight_than_the_service_reads(self):
+        self.assertEqual([streams_for(("--in-flight", flight)) for flight in (1, 64, 128, 256)], [2, 2, 2, 4])
+        self.assertEqual(streams_for(("--rate", 900.0, "--evenly")), 4)
+
+    def test_what_is_asked_by_stream_is_a_server_key_asked_over_streams(self):
+        asked = []
+
+        class Recorded(Loader):
+            def __init__(self):
+                self.reach, self.lots = [], {(1000, SERVER_KEY): "a-lot"}
+                self.service = self.sandbox = type("Beside", (), {"pid": lambda _: 1, "database_pid": lambda _: 2})()
+
+            def call(self, *arguments):
+                asked.append(arguments)
+                return vars(window(1)) | {"took_ms": [], "cpu": {"of": {}, "busy": 0, "steal": 0}}
+
+        Recorded().issue(1000, BY_STREAM, 2, "--in-flight", 256)
+        self.assertEqual(asked[0][asked[0].index("--mode") + 1], SERVER_KEY)
+        self.assertEqual(asked[0][-4:], ("--in-flight", 256, "--streams", 4))
+
+    def test_each_cell_by_stream_follows_one_by_calls_whose_ideal_it_has(self):
+        for plan in (QUICK, FULL):
+            modes = [(iterations, mode) for iterations, mode, _ in plan.cells]
+            for iterations in (1000, 10000, 100000):
+                self.assertEqual(modes.index((iterations, BY_STREAM)), modes.index((iterations, SERVER_KEY)) + 1)
+
+    def test_the_better_way_of_asking_counts_for_a_bar(self):
+        session = Session(QUICK, None, None)
+        session.result = {
+            "rates": [{"iterations": 1000, "mode": mode, "of_ideal": ratio, "of_openssl": 1}
+                      for mode, ratio in ((SERVER_KEY, 0.2), (BY_STREAM, 0.3), ("csr", 0.9))],
+            "steady": [{"iterations": 1000, "mode": mode, "arrivals": arrivals, "p99_ms": p99}
+                       for mode, arrivals, p99 in ((SERVER_KEY, "by chance", 60), (BY_STREAM, "by chance", 45),
+                                                   (BY_STREAM, "evenly", 5))],
+            "memory": {"highest_mib": 100, "idle_and_load_mib": 120}}
+        bars = {bar["what"]: bar for bar in session.bars()}
+        self.assertEqual(bars["1,000 iterations: rate to the ideal"]["value"], 0.3)
+        self.assertEqual(bars["1,000 iterations: p99 at 70 % load"]["value"], 45)
+        self.assertTrue(bars["1,000 iterations: p99 at 70 % load"]["met"])
 
     def test_stacks_are_folded_and_given_to_their_part(self):
         samples = profile_of.fold(SCRIPT)

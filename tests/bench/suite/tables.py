@@ -1,10 +1,10 @@
 """The result as tables: for a terminal, and in Markdown for docs/performance.md."""
 
-from measure import MODES
+from measure import MODES, SERVER_KEY, WAYS
 
 
 # Columns of words; those of numbers are set to the right.
-WORDS = ("mode", "what", "bar", "arriving", "step", "part")
+WORDS = ("mode", "what", "bar", "asked", "arriving", "step", "part")
 
 
 def table(head, rows):
@@ -50,8 +50,8 @@ def bars(result):
 
 
 def steady(result):
-    return table(["iterations", "arriving", "a second", "p50 ms", "p99 ms", "p99.9 ms", "bar ms"],
-                 [[f"{row['iterations']:,}", row["arrivals"], f"{row['asked']:.0f}" + ("*" if row["disturbed"] else ""),
+    return table(["iterations", "asked", "arriving", "a second", "p50 ms", "p99 ms", "p99.9 ms", "bar ms"],
+                 [[f"{row['iterations']:,}", WAYS[row.get("mode", SERVER_KEY)], row["arrivals"], f"{row['asked']:.0f}" + ("*" if row["disturbed"] else ""),
                    ms(row["p50_ms"]), ms(row["p99_ms"]), ms(row["p999_ms"]), row["bar_ms"]] for row in result["steady"]])
 
 
@@ -115,7 +115,7 @@ def report(result, flames=()):
            "with OpenSSL's PBKDF2, both measured beside each group of rows; µs are processor time an identity, "
            "*by CPU* is that of the ideal to that of all three: what the ratio comes to where nothing but the cores is waited for.",
            table(RATE_HEAD, rate_rows(result["rates"])),
-           "At 70 % of the peak, server key, calls coming whether the former are answered or not:", steady(result)]
+           "At 70 % of the peak of the same way of asking, server key, calls coming whether the former are answered or not:", steady(result)]
     if result["parts"]:
         out += ["Processor time of `assayd` an identity, by part (samples; 64 in flight, server key):", parts(result)]
     out += ["Time from the end of one step to the end of the next, waiting for batches included, by `assayd`'s own metrics:",

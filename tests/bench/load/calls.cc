@@ -1,0 +1,68 @@
+#include <atomic>
+#include <utility>
+#include <vector>
+
+#include "assay/v1/issuance.grpc.pb.h"
+#include "tests/bench/load/asking.h"
+
+namespace assay::bench {
+namespace {
+
+constexpr auto kDeadline = std::chrono::seconds(120);
+
+// Owns itself: gRPC is done with context, request and answer when it calls OnDone.
+class Call final : public grpc::ClientUnaryReactor {
+ public:
+  Call(Question question, const Take& take) : question_(std::move(question)), take_(take) {}
+
+  void Start(v1::IssuanceService::Stub& stub) {
+    context_.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    stub.async()->Issue(&context_, &question_.request, &answer_, this);
+    StartCall();
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    take_(question_, status.ok() ? FaultOf(answer_, question_.request.ticket())
+                                 : "refused: " + status.error_message());
+    delete this;
+  }
+
+ private:
+  grpc::ClientContext context_;
+  Question question_;
+  v1::IssueResponse answer_;
+  const Take& take_;
+};
+
+class Calls final : public Asking {
+ public:
+  Calls(const Channels& channels, const Take& take) : take_(take) {
+    for (const auto& channel : channels) stubs_.push_back(v1::IssuanceService::NewStub(channel));
+  }
+
+  void Ask(Question question) override {
+    (new Call(std::move(question), take_))->Start(*stubs_[next_++ % stubs_.size()]);
+  }
+
+ private:
+  std::vector<std::unique_ptr<v1::IssuanceService::Stub>> stubs_;
+  std::atomic<size_t> next_ = 0;
+  const Take& take_;
+};
+
+}  // namespace
+
+std::unique_ptr<Asking> AskByCalls(const Channels& channels, const Take& take) {
+  return std::make_unique<Calls>(channels, take);
+}
+
+std::string FaultOf(const v1::IssueResponse& answer, const std::string& ticket) {
+  const v1::Identity& identity = answer.identity();
+  if (identity.ticket() != ticket) return "the answer is not of ticket " + ticket;
+  if (identity.dac().empty()) return "an identity without a certificate";
+  if (identity.images().empty() || identity.images(0).content().empty())
+    return "an identity without an image";
+  return {};
+}
+
+}  // namespace assay::bench
