@@ -61,6 +61,7 @@ issue::PipelineOptions PipelinePart(const ops::Config& config, const std::string
   options.max_batch = config.limits.max_batch;
   options.max_in_flight = config.limits.max_in_flight;
   options.max_active = config.limits.max_active;
+  options.reserve.size = config.limits.reserve;
   options.seal_rest = std::chrono::seconds(1);
   options.limits = config.limits.fair;
   options.least_deadline = config.limits.calls.deadline.least;

@@ -180,25 +180,63 @@ absl::Status MakeCodes(Work& work) {
   return absl::OkStatus();
 }
 
-absl::Status TakeKey(Work& work) {
+absl::Status TakeKey(Work& work, Reserve* reserve) {
   if (work.plan->spec.dac().attestation() == v1::ATTESTATION_CSR) {
     const auto csr = matter::ParseCsr(AsBytes(work.request.csr()));
     if (!csr.ok()) return csr.status();
     work.public_key.assign(csr->public_key.begin(), csr->public_key.end());
     return absl::OkStatus();
   }
-  auto key = MakeDeviceKey();
-  if (!key.ok()) return key.status();
+  std::optional<DeviceKey> key;
+  if (reserve != nullptr) key = reserve->TakeKey();
+  if (!key) {
+    auto made = MakeDeviceKey();
+    if (!made.ok()) return made.status();
+    key = *std::move(made);
+  }
   work.public_key.assign(key->point.begin(), key->point.end());
   work.device_key = std::move(key->scalar);
   return absl::OkStatus();
 }
 
+// Passcode, salt and verifier that were made ahead, where the line gives none of them.
+bool TakeReady(Work& work, Reserve& reserve) {
+  const v1::DeviceValues& values = work.request.values();
+  const v1::ProductSpec& spec = work.plan->spec;
+  if (!lot::HasPasscode(spec) || values.has_passcode() || !values.salt().empty() ||
+      !values.verifier().empty()) {
+    return false;
+  }
+  auto ready = reserve.TakeVerifier({lot::IterationsOf(spec), lot::SaltLengthOf(spec)});
+  if (!ready) return false;
+  work.passcode = ready->passcode;
+  work.salt = std::move(ready->salt);
+  work.verifier = std::move(ready->verifier);
+  return true;
+}
+
+// Step 3: passcode and salt, with their verifier where it is there already. Values that were
+// another unit's are drawn anew, not taken.
+void DrawPasscodeAndSalt(Work& work, Random& random, Reserve* reserve) {
+  const v1::ProductSpec& spec = work.plan->spec;
+  const v1::DeviceValues& values = work.request.values();
+  work.passcode = 0;
+  work.verifier = SecretBytes();
+  if (reserve != nullptr && work.draws == 0 && TakeReady(work, *reserve)) return;
+  if (lot::HasPasscode(spec)) {
+    work.passcode = values.has_passcode() ? values.passcode() : matter::DrawPasscode(random);
+  }
+  if (lot::HoldsCommissioning(spec)) {
+    work.salt = values.salt().empty() ? matter::DrawSalt(random, lot::SaltLengthOf(spec))
+                                      : ToBytes(AsBytes(values.salt()));
+  }
+}
+
 // Step 4: TBS bytes from the template, then read again by the linter, which knows nothing of the
 // template.
-absl::Status BuildDac(Work& work, Random& random, const Clock& clock) {
+absl::Status BuildDac(Work& work, Random& random, const Clock& clock, Reserve* reserve) {
   const lot::LotPlan& plan = *work.plan;
-  ASSAY_RETURN_IF_ERROR(TakeKey(work));
+  ASSAY_RETURN_IF_ERROR(TakeKey(work, reserve));
   const lot::IssuingPai& pai = *plan.pai;
   const matter::Certificate* paa = pai.paa ? &*pai.paa : nullptr;
   const absl::Time now = clock.Now();
@@ -286,7 +324,7 @@ absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPla
   return CheckValues(request.values(), plan.spec, production);
 }
 
-absl::Status Claim(Work& work, Random& random, bool production) {
+absl::Status Claim(Work& work, Random& random, bool production, Reserve* reserve) {
   const v1::ProductSpec& spec = work.plan->spec;
   const v1::DeviceValues& values = work.request.values();
   const SdkDefaults defaults = DefaultsFor(production);
@@ -301,14 +339,9 @@ absl::Status Claim(Work& work, Random& random, bool production) {
     work.discriminator = values.has_discriminator() ? static_cast<uint16_t>(values.discriminator())
                                                     : matter::DrawDiscriminator(random);
   }
-  work.passcode = 0;
+  DrawPasscodeAndSalt(work, random, reserve);
   if (lot::HasPasscode(spec)) {
-    work.passcode = values.has_passcode() ? values.passcode() : matter::DrawPasscode(random);
     ASSAY_RETURN_IF_ERROR(matter::CheckPasscode(work.passcode, "values.passcode", defaults));
-  }
-  if (holds) {
-    work.salt = values.salt().empty() ? matter::DrawSalt(random, lot::SaltLengthOf(spec))
-                                      : ToBytes(AsBytes(values.salt()));
   }
   if (lot::HoldsRotatingId(spec)) {
     work.rotating_id = values.rotating_id().empty() ? random.Draw(lot::RotatingIdLengthOf(spec))
@@ -318,12 +351,12 @@ absl::Status Claim(Work& work, Random& random, bool production) {
   return FillExtra(work);
 }
 
-absl::Status Build(Work& work, Random& random, const Clock& clock) {
+absl::Status Build(Work& work, Random& random, const Clock& clock, Reserve* reserve) {
   ASSAY_RETURN_IF_ERROR(MakeCodes(work));
   switch (work.plan->spec.dac().attestation()) {
     case v1::ATTESTATION_SERVER_KEY:
     case v1::ATTESTATION_CSR:
-      return BuildDac(work, random, clock);
+      return BuildDac(work, random, clock, reserve);
     case v1::ATTESTATION_GIVEN:
       return TakeGivenDac(work, clock);
     default:
@@ -331,7 +364,9 @@ absl::Status Build(Work& work, Random& random, const Clock& clock) {
   }
 }
 
-bool NeedsVerifier(const Work& work) { return lot::HasPasscode(work.plan->spec); }
+bool NeedsVerifier(const Work& work) {
+  return lot::HasPasscode(work.plan->spec) && work.verifier.empty();
+}
 
 matter::VerifierJob VerifierJobOf(const Work& work) {
   matter::VerifierJob job;

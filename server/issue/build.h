@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "matter/spake2p.h"
+#include "server/issue/reserve.h"
 #include "server/issue/work.h"
 
 namespace assay::issue {
@@ -20,13 +21,15 @@ absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPla
                               bool production);
 
 // Step 3: the unit's own values, drawn where the line gave none. What must be unique is held so by
-// the store in step 5.
-absl::Status Claim(Work& work, Random& random, bool production);
+// the store in step 5. `reserve`, which may be null, is asked for passcode, salt and verifier where
+// all are to be drawn; what was taken is lost if the ticket is refused.
+absl::Status Claim(Work& work, Random& random, bool production, Reserve* reserve);
 
-// Step 4 but for the verifier: codes, key, TBS. A refusal leaves nothing behind.
-absl::Status Build(Work& work, Random& random, const Clock& clock);
+// Step 4 but for the verifier: codes, key (of `reserve`, which may be null), TBS. A refusal leaves
+// nothing behind.
+absl::Status Build(Work& work, Random& random, const Clock& clock, Reserve* reserve);
 
-// Whether the unit needs a verifier made, what is to be made, and the answer taken over:
+// Whether the unit needs a verifier made still, what is to be made, and the answer taken over:
 // VERIFIER_MISMATCH where the line gave another one.
 bool NeedsVerifier(const Work& work);
 matter::VerifierJob VerifierJobOf(const Work& work);

@@ -1,7 +1,5 @@
 #include "server/issue/pipeline.h"
 
-#include <sys/resource.h>
-
 #include "matter/certificate.h"
 #include "server/issue/pipeline_impl.h"
 
@@ -11,11 +9,6 @@ namespace {
 constexpr int kBuildBatch = 8;     // a share for each of several threads
 constexpr int kAnswerBatch = 16;   // as are sealed together, about
 constexpr int kVerifierBatch = 1;  // the others of a batch are taken while it runs
-
-// PBKDF2 is most of the work and can wait; what signs, seals and answers is short and waited for.
-// So the tickets gather where they are the cheaper the more there are. On Linux this is the calling
-// thread alone.
-void GiveWay() { setpriority(PRIO_PROCESS, 0, 10); }
 
 // Batches of one kind at once: half the threads, so that intents and seals do not hold each other
 // up and a batch is what gathered while the last one ran.
@@ -66,7 +59,7 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
               LineOf),
       verifiers_(options_.crypto_threads,
                  {{kVerifierBatch, [this](auto batch) { MakeVerifiers(std::move(batch)); }}},
-                 LineOf, GiveWay),
+                 LineOf),
       database_(options_.store_threads,
                 {{options_.max_batch, [this](auto batch) { SealBatch(std::move(batch)); },
                   Half(options_.store_threads)},
@@ -87,6 +80,10 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
     auto key = matter::SignatureVerifier::Make(certificate->public_key());
     auto cms = image::DetachedCmsTemplate::Make(options_.image_certificate);
     if (key.ok() && cms.ok()) image_key_ = ImageKey{*std::move(key), *std::move(cms)};
+  }
+  if (options_.reserve.size > 0) {
+    reserve_ = std::make_unique<Reserve>(random_, clock_, options_.reserve);
+    if (options_.crypto_threads > 0) reserve_->Start();
   }
   if (options_.delegate_images) {
     delegation_ = std::make_unique<ImageDelegation>(signers_, options_.image_key,

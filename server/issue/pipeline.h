@@ -17,6 +17,7 @@
 #include "hsm/token.h"
 #include "server/access/caller.h"
 #include "server/issue/fair_gate.h"
+#include "server/issue/reserve.h"
 
 namespace assay::issue {
 
@@ -50,6 +51,7 @@ struct PipelineOptions {
   // Of these so many are worked on; the others wait outside, each line's for their turn.
   int max_active = 256;
   FairLimits limits;
+  ReserveOptions reserve;  // of size 0: none is kept
   // After an identity that could not be sealed, one ticket in so long tries; the others are refused
   // before anything is signed for them. Zero: all try.
   std::chrono::milliseconds seal_rest{0};
@@ -60,6 +62,7 @@ struct PipelineOptions {
 struct PipelineCounters {
   int in_flight = 0;
   int crypto_queued = 0;
+  ReserveCounters reserve = {};
 };
 
 // Thread-safe. Every Submit is answered exactly once, on one of the pipeline's threads or at once
@@ -94,9 +97,10 @@ class Pipeline {
   // From now on; what is under way stays.
   void SetLimits(FairLimits limits);
 
-  enum class Queue { kDatabase, kCrypto };
+  enum class Queue { kDatabase, kCrypto, kReserve };
   // Takes the next batch of a queue, as one of its threads would, on the caller's thread; false
-  // where nothing waits. Several batches may be under way at once.
+  // where nothing waits. Several batches may be under way at once. Of the reserve: makes a few of
+  // what it lacks.
   bool RunBatch(Queue queue);
 
  private:

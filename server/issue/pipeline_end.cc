@@ -145,6 +145,7 @@ void Pipeline::Impl::Leave(const std::string& line, const std::string& lot, bool
   const std::lock_guard lock(mutex_);
   pace_.Note(gate_.in_flight(), served, Steady::now());
   gate_.Leave(line, lot);
+  if (reserve_ != nullptr) reserve_->Ended();
   if (gate_.in_flight() == 0) idle_.notify_all();
 }
 

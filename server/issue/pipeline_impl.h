@@ -14,6 +14,7 @@
 #include "server/issue/pace.h"
 #include "server/issue/pipeline.h"
 #include "server/issue/prove.h"
+#include "server/issue/reserve.h"
 #include "server/issue/seal_rest.h"
 #include "server/issue/work.h"
 #include "server/issue/work_queue.h"
@@ -25,8 +26,8 @@ namespace assay::issue {
 inline constexpr int kMaxLooks = 8;
 
 // Three sets of threads: one for the database, where a batch is one transaction, one for
-// cryptography, and one for PBKDF2, which gives way to all others. A work is in one queue at a
-// time. Kinds are listed so that what is nearly done goes first.
+// cryptography, and one for PBKDF2, so that what is short does not wait behind it. A work is in one
+// queue at a time. Kinds are listed so that what is nearly done goes first.
 class Pipeline::Impl {
  public:
   Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Token> token,
@@ -39,15 +40,18 @@ class Pipeline::Impl {
   void Confirm(const access::Caller& caller, v1::ConfirmRequest request, Deadline deadline,
                ConfirmDone done);
   void Drain() {
+    if (reserve_ != nullptr) reserve_->StopFilling();
     const std::lock_guard lock(mutex_);
     draining_ = true;
   }
   void VoidOrphans() { RetryOrphans(); }
   PipelineCounters Counters() const {
     const std::lock_guard lock(mutex_);
-    return {gate_.in_flight(), crypto_.Waiting() + verifiers_.Waiting()};
+    return {gate_.in_flight(), crypto_.Waiting() + verifiers_.Waiting(),
+            reserve_ != nullptr ? reserve_->Counters() : ReserveCounters()};
   }
   bool RunBatch(Queue queue) {
+    if (queue == Queue::kReserve) return reserve_ != nullptr && reserve_->FillStep();
     if (queue == Queue::kDatabase) return database_.RunOne();
     return crypto_.RunOne() || verifiers_.RunOne();
   }
@@ -145,6 +149,7 @@ class Pipeline::Impl {
   lot::PlanBook plans_;
   std::optional<ImageKey> image_key_;
   std::unique_ptr<ImageDelegation> delegation_;  // where images are signed by a delegate
+  std::unique_ptr<Reserve> reserve_;             // where one is kept
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;

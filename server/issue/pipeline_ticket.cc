@@ -52,7 +52,9 @@ absl::Status Pipeline::Impl::Enter(const std::string& line, const std::string& l
                                  " ms of work, more than the deadline leaves"));
     }
   }
-  return gate_.Enter(line, lot, metered, clock_.Now());
+  ASSAY_RETURN_IF_ERROR(gate_.Enter(line, lot, metered, clock_.Now()));
+  if (reserve_ != nullptr) reserve_->Began();
+  return absl::OkStatus();
 }
 
 void Pipeline::Impl::StartWork(const WorkPtr& work) {

@@ -40,7 +40,7 @@ uint32_t Pop(std::vector<uint32_t>& slots) {
 }
 
 size_t SizeOf(const ReserveOptions& options) {
-  return static_cast<size_t>(std::max(options.size, 1));
+  return static_cast<size_t>(std::clamp(options.size, 1, kMaxReserve));
 }
 
 }  // namespace

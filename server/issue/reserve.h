@@ -38,8 +38,10 @@ struct ReadyVerifier {
   SecretBytes verifier;
 };
 
+inline constexpr int kMaxReserve = 100'000;
+
 struct ReserveOptions {
-  int size = 0;  // verifiers of all kinds together, and as many keys; at least 1
+  int size = 0;  // verifiers of all kinds together, and as many keys; 1 to kMaxReserve
   // Idle is when nothing was under way for so long.
   std::chrono::milliseconds rest{100};
   // A kind that nobody asked for so long is forgotten: its verifiers are wiped.

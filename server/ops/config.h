@@ -84,6 +84,7 @@ struct LimitsConfig {
   int call_queue = 256;
   int max_active = 256;    // of max_in_flight, worked on at a time
   issue::FairLimits fair;  // line_rate, line_burst, line_in_flight, lot_in_flight
+  int reserve = 0;         // verifiers, and as many keys, made ahead; 0 for none
   rpc::CallLimits calls;   // default_deadline, least_deadline, stream_in_flight
   std::chrono::milliseconds lease{30'000};
   std::chrono::milliseconds drain{20'000};  // SIGTERM to the end, at most

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/issue/reserve.h"
 #include "server/ops/config_files.h"
 #include "server/ops/config_reader.h"
 
@@ -131,6 +132,7 @@ void ConfigReader::ReadLimits(Section section) {
   number("crypto_threads", limits.crypto_threads, 1, 1024);
   number("store_threads", limits.store_threads, 1, 256);
   number("max_batch", limits.max_batch, 1, 1024);
+  number("reserve", limits.reserve, 0, issue::kMaxReserve);
   number("call_threads", limits.call_threads, 1, 256);
   number("call_queue", limits.call_queue, 1, 100'000);
   number("stream_in_flight", limits.calls.stream_in_flight, 1, 10'000);

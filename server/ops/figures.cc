@@ -84,8 +84,28 @@ std::vector<FigureFamily> StoreFigures(const db::PoolCounters& counters) {
 }
 
 std::vector<FigureFamily> PipelineFigures(const issue::PipelineCounters& counters) {
-  return {Gauge("assay_issue_in_flight", "Tickets being worked on", counters.in_flight),
-          Gauge("assay_crypto_queue", "Work waiting for a crypto thread", counters.crypto_queued)};
+  const auto of_both = [&](std::string name, std::string sentence, FigureType type,
+                           int64_t issue::ReserveTally::*member) {
+    return FigureFamily{
+        std::move(name),
+        std::move(sentence),
+        type,
+        {{{{"what", "verifier"}}, static_cast<double>(counters.reserve.verifiers.*member)},
+         {{{"what", "key"}}, static_cast<double>(counters.reserve.keys.*member)}}};
+  };
+  using Tally = issue::ReserveTally;
+  return {
+      Gauge("assay_issue_in_flight", "Tickets being worked on", counters.in_flight),
+      Gauge("assay_crypto_queue", "Work waiting for a crypto thread", counters.crypto_queued),
+      of_both("assay_reserve_ready", "Verifiers and keys made ahead that wait for a ticket",
+              FigureType::kGauge, &Tally::ready),
+      of_both("assay_reserve_made_total", "Verifiers and keys made ahead", FigureType::kCounter,
+              &Tally::made),
+      of_both("assay_reserve_taken_total", "Verifiers and keys that tickets had from the reserve",
+              FigureType::kCounter, &Tally::taken),
+      of_both("assay_reserve_missed_total",
+              "Verifiers and keys that tickets wanted while the reserve had none",
+              FigureType::kCounter, &Tally::missed)};
 }
 
 std::vector<FigureFamily> HealthFigures(const Health& health) {

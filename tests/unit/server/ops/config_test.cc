@@ -82,6 +82,7 @@ TEST_F(ConfigTest, AGoodFileIsReadWhole) {
   EXPECT_EQ(config->database.pool, 8);
   EXPECT_EQ(config->limits.max_in_flight, 512);
   EXPECT_EQ(config->limits.calls.deadline.usual, std::chrono::seconds(10));
+  EXPECT_EQ(config->limits.reserve, 0) << "nothing is made ahead unless one says so";
   EXPECT_EQ(config->trust.paas.size(), 1u);
   EXPECT_EQ(config->trust.cd_signers.size(), 1u);
   EXPECT_FALSE(config->sandbox.paa_certificate.empty());
@@ -158,6 +159,7 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
        "hsm.sessions: must be as many as hsm.signer_threads at least, 20 (got 16)"},
       {"default_deadline: 10s", "default_deadline: 10s, least_deadline: 10s",
        "limits.least_deadline: must be less than limits.default_deadline"},
+      {"default_deadline: 10s", "reserve: 100001", "limits.reserve: must be 0 to 100000"},
       {"default_deadline: 10s", "line_burst: 5",
        "limits.line_burst: means nothing without limits.line_rate"},
   };

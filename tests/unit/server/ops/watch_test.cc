@@ -82,7 +82,12 @@ TEST(MetricsTest, StepsAndOutcomesAreCounted) {
   metrics.Finished(Refuse(Reason::QUOTA_EXCEEDED, ""), false, std::chrono::milliseconds(1));
   metrics.CallEnded("assay.v1.IssuanceService/Issue", "OK", std::chrono::milliseconds(1));
   metrics.CountHsmFault("device", "C_Sign", "CKR_DEVICE_REMOVED");
-  metrics.AddSource([] { return PipelineFigures({.in_flight = 3, .crypto_queued = 1}); });
+  metrics.AddSource([] {
+    issue::PipelineCounters counters{.in_flight = 3, .crypto_queued = 1};
+    counters.reserve.verifiers = {.ready = 7, .made = 12, .taken = 5, .missed = 2};
+    counters.reserve.keys.ready = 8;
+    return PipelineFigures(counters);
+  });
   metrics.AddSource([] { return HsmFigures({.signed_total = 5, .breaker_open = true}); });
   const std::string text = metrics.Text();
   for (const char* line :
@@ -92,6 +97,10 @@ TEST(MetricsTest, StepsAndOutcomesAreCounted) {
         "assay_calls_total{method=\"assay.v1.IssuanceService/Issue\",reason=\"OK\"} 1",
         "assay_hsm_faults_total{call=\"C_Sign\",ckr=\"CKR_DEVICE_REMOVED\",class=\"device\"} 1",
         "assay_issue_in_flight 3", "assay_hsm_breaker_open 1",
+        "assay_reserve_ready{what=\"verifier\"} 7", "assay_reserve_ready{what=\"key\"} 8",
+        "assay_reserve_made_total{what=\"verifier\"} 12",
+        "assay_reserve_taken_total{what=\"verifier\"} 5",
+        "assay_reserve_missed_total{what=\"verifier\"} 2",
         "assay_hsm_signatures_total{outcome=\"signed\"} 5",
         "assay_build_info{version=\"1.2.3\"} 1"}) {
     EXPECT_THAT(text, HasSubstr(line));
