@@ -38,6 +38,15 @@ database_folder() {
   cat "$state/database-folder"
 }
 
+# A quarter of the memory in MiB, 128 to 2048 (docs/operations.md: PostgreSQL's own settings).
+buffers_of_memory() {
+  local mib
+  mib=$(awk '/^MemTotal:/ {print int($2 / 4096)}' /proc/meminfo)
+  if ((mib < 128)); then mib=128; fi
+  if ((mib > 2048)); then mib=2048; fi
+  printf '%s' "$mib"
+}
+
 make_cluster() {
   local folder=$1 bin=$2
   rm -rf "$folder"
@@ -53,6 +62,10 @@ listen_addresses = ''
 unix_socket_directories = '$folder/run'
 unix_socket_permissions = 0700
 max_connections = 40
+shared_buffers = $(buffers_of_memory)MB
+max_wal_size = 8GB
+checkpoint_timeout = 15min
+wal_compression = lz4
 log_timezone = 'UTC'
 timezone = 'UTC'
 CONF

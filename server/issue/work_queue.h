@@ -32,16 +32,12 @@ class WorkQueue {
   // The lane of an item; none: one lane for all.
   using LaneOf = std::function<std::string(const Item&)>;
 
-  // Without threads nothing runs but by RunOne. `begin` is the first thing each thread does.
-  WorkQueue(int threads, std::vector<Kind> kinds, LaneOf lane_of = {},
-            std::function<void()> begin = {})
+  // Without threads nothing runs but by RunOne.
+  WorkQueue(int threads, std::vector<Kind> kinds, LaneOf lane_of = {})
       : kinds_(std::move(kinds)), lane_of_(std::move(lane_of)), waiting_(kinds_.size()) {
     running_.assign(kinds_.size(), 0);
     for (int i = 0; i < threads; ++i) {
-      threads_.emplace_back([this, begin] {
-        if (begin) begin();
-        Work();
-      });
+      threads_.emplace_back([this] { Work(); });
     }
   }
   // Finishes everything that was pushed.

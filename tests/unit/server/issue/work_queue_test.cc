@@ -105,13 +105,5 @@ TEST(WorkQueue, LetsARunningBatchTakeWhatComesMeanwhile) {
   EXPECT_FALSE(taking.RunOne());
 }
 
-TEST(WorkQueue, BeginsEachThreadAsItWasTold) {
-  std::atomic<int> begun = 0;
-  {
-    const WorkQueue<int> queue(3, {{1, [](const Batch&) {}}}, {}, [&] { ++begun; });
-  }
-  EXPECT_EQ(begun, 3);
-}
-
 }  // namespace
 }  // namespace assay::issue
