@@ -35,7 +35,7 @@ const kinds = {
 const clusterType = `interface ICluster {
   apiVersion: 'postgresql.cnpg.io/v1'; kind: 'Cluster';
   metadata: {name: string; labels: Record<string, string>; annotations: Record<string, string>};
-  spec: {instances: number; imageName?: string; minSyncReplicas?: number; maxSyncReplicas?: number;
+  spec: {instances: number; imageName?: string; minSyncReplicas?: number; maxSyncReplicas?: number; postgresql?: {parameters: Record<string, string>};
     bootstrap: {initdb: {database: string; owner: string; encoding: string}};
     storage: {size: string; storageClass?: string};
     resources: {requests: Record<string, string>; limits: Record<string, string>}};
