@@ -149,7 +149,8 @@ absl::StatusOr<FactoryContent> ReadNvsFile(const std::vector<ImageFile>& files,
                                            const ImageOptions& options) {
   const ImageFile* file = FindFile(files, ImageFileKind::kNvs);
   if (file == nullptr) return Malformed("the NVS image is missing");
-  SecretBytes image = file->bytes.Clone();
+  SecretBytes decrypted;
+  ByteView image = file->bytes.view();
   if (options.protection != NvsProtection::kPlain) {
     const bool hmac = options.protection == NvsProtection::kHmac;
     const ImageFile* keys =
@@ -157,9 +158,11 @@ absl::StatusOr<FactoryContent> ReadNvsFile(const std::vector<ImageFile>& files,
     if (keys == nullptr) return Malformed("the NVS image is encrypted and its keys are missing");
     auto xts_key = hmac ? DeriveXtsKey(keys->bytes.view()) : ParseKeyPartition(keys->bytes.view());
     if (!xts_key.ok()) return xts_key.status();
-    ASSAY_RETURN_IF_ERROR(DecryptNvs({image.data(), image.size()}, xts_key->view()));
+    decrypted = file->bytes.Clone();
+    ASSAY_RETURN_IF_ERROR(DecryptNvs({decrypted.data(), decrypted.size()}, xts_key->view()));
+    image = decrypted.view();
   }
-  auto entries = ParseNvs(image.view());
+  auto entries = ParseNvs(image);
   if (!entries.ok()) return entries.status();
   for (NvsEntry& entry : *entries) entry.secret = IsSecretFactoryKey(entry.key);
   return FromNvsEntries(*entries);

@@ -61,8 +61,11 @@ std::optional<uint8_t> IndexOf(const std::string_view (&names)[kSize], std::stri
   return std::nullopt;
 }
 
+constexpr size_t kUsualEntries = 32;
+
 class EntryList {
  public:
+  EntryList() { entries_.reserve(kUsualEntries); }
   void Number(std::string key, uint32_t value) { Add(std::move(key), value, false); }
   void Number(std::string key, const std::optional<uint32_t>& value) {
     if (value) Add(std::move(key), *value, false);

@@ -1,9 +1,9 @@
 #include "image/nvs.h"
 
-#include <zlib.h>
-
+#include <array>
 #include <cstring>
 #include <map>
+#include <memory_resource>
 #include <set>
 #include <type_traits>
 
@@ -19,8 +19,7 @@ namespace {
 class PageWriter {
  public:
   PageWriter(size_t page_limit, NvsVersion version)
-      : image_(page_limit * kNvsPageSize), page_limit_(page_limit), version_(version) {
-    if (image_.size() > 0) std::memset(image_.data(), 0xFF, image_.size());
+      : image_(Bytes(page_limit * kNvsPageSize, 0xFF)), page_limit_(page_limit), version_(version) {
     StartPage();
   }
 
@@ -116,8 +115,7 @@ class PageWriter {
       std::memset(at + 8, 0, 16);
       std::memcpy(at + 8, key.data(), key.size());
       std::memcpy(at + 24, data, 8);
-      uLong crc = crc32(0xFFFFFFFF, at, 4);
-      PutLe32(at + 4, static_cast<uint32_t>(crc32(crc, at + 8, 24)));
+      PutLe32(at + 4, NvsEntryCrc(at));
       MarkWritten(page, used_);
     }
     ++used_;
@@ -206,8 +204,11 @@ void WriteEntry(PageWriter& writer, uint8_t name_space, const NvsEntry& entry, N
 
 absl::Status WriteAll(PageWriter& writer, const std::vector<NvsEntry>& entries,
                       NvsVersion version) {
-  std::map<std::string_view, uint8_t> namespaces;
-  std::set<std::pair<uint8_t, std::string_view>> seen;
+  // A usual image's names fit here; beyond it more is allocated.
+  std::array<std::byte, 4096> room;
+  std::pmr::monotonic_buffer_resource names(room.data(), room.size());
+  std::pmr::map<std::string_view, uint8_t> namespaces(&names);
+  std::pmr::set<std::pair<uint8_t, std::string_view>> seen(&names);
   for (const NvsEntry& entry : entries) {
     ASSAY_RETURN_IF_ERROR(CheckEntry(entry, version));
     auto found = namespaces.find(entry.name_space);
@@ -247,12 +248,6 @@ void NvsEntry::Wipe() {
     WipeBytes(*blob);
   }
   value = uint8_t{0};
-}
-
-uint32_t EspCrc32(ByteView bytes) {
-  // A null pointer would make zlib return its start value instead.
-  if (bytes.empty()) return 0xFFFFFFFF;
-  return static_cast<uint32_t>(crc32(0xFFFFFFFF, bytes.data(), static_cast<uInt>(bytes.size())));
 }
 
 absl::StatusOr<SecretBytes> BuildNvs(const std::vector<NvsEntry>& entries,

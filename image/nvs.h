@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "image/crc32.h"
 
 namespace assay::image {
 
@@ -124,9 +125,5 @@ absl::StatusOr<NvsReading> ReadNvs(ByteView image);
 // well, so neither an erased partition nor an encrypted one read without its keys passes as "no
 // entries".
 absl::StatusOr<std::vector<NvsEntry>> ParseNvs(ByteView image);
-
-// CRC-32 as NVS, key partitions and secure-cert entries use it: register starts at 0, final XOR
-// 0xFFFFFFFF.
-uint32_t EspCrc32(ByteView bytes);
 
 }  // namespace assay::image

@@ -3,6 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+
+#include "image/crc32.h"
 
 namespace assay::image {
 
@@ -37,6 +40,13 @@ inline NvsSlotState NvsSlotStateAt(const uint8_t* page, size_t slot) {
   return static_cast<NvsSlotState>(page[kNvsPageHeaderSize + slot / 4] >> (2 * (slot % 4)) & 3);
 }
 inline size_t NvsEntryAt(size_t slot) { return kNvsFirstEntryAt + slot * 32; }
+// The CRC in an entry's header (at its byte 4) is of all its other bytes.
+inline uint32_t NvsEntryCrc(const uint8_t* entry) {
+  uint8_t bytes[28];
+  std::memcpy(bytes, entry, 4);
+  std::memcpy(bytes + 4, entry + 8, 24);
+  return EspCrc32(bytes);
+}
 // Entries a value of `size` bytes takes beside its header entry.
 inline size_t NvsSlotsFor(size_t size) { return (size + 31) / 32; }
 

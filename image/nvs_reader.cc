@@ -1,8 +1,7 @@
-#include <zlib.h>
-
 #include <algorithm>
+#include <array>
+#include <compare>
 #include <cstring>
-#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -14,8 +13,11 @@
 namespace assay::image {
 namespace {
 
+// Most of a factory partition is erased flash, so this looks at it as memcmp does and not byte by
+// byte: the first is erased, and each equals the one before.
 bool AllErased(ByteView bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t byte) { return byte == 0xFF; });
+  return bytes.empty() ||
+         (bytes[0] == 0xFF && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 template <typename Integer>
@@ -53,18 +55,14 @@ NvsValue LoadIntegerValue(uint8_t type, const uint8_t* at) {
   }
 }
 
-struct Chunk {
-  Bytes bytes;
-  bool claimed = false;
-  size_t record = 0;
+constexpr size_t kUsualRecords = 64;
+
+// A record's name, borrowed from it.
+struct Name {
+  uint8_t namespace_index = 0;
+  std::string_view key;
+  auto operator<=>(const Name&) const = default;
 };
-struct BlobIndex {
-  uint32_t size = 0;
-  uint8_t count = 0;
-  uint8_t start = 0;
-  size_t record = 0;
-};
-using KeyName = std::pair<uint8_t, std::string>;  // namespace index, key
 
 class Reader {
  public:
@@ -80,6 +78,8 @@ class Reader {
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
       return out_.pages[a].sequence < out_.pages[b].sequence;
     });
+    out_.records.reserve(kUsualRecords);
+    bodies_.reserve(kUsualRecords);
     for (const size_t page : order) ReadEntries(page);
     if (order.empty()) out_.faults.push_back("no page is in use");
     NameRecords();
@@ -168,19 +168,18 @@ class Reader {
     record.namespace_index = at[0];
     record.type = at[1];
     record.chunk = at[3];
-    const uLong crc = crc32(crc32(0xFFFFFFFF, at, 4), at + 8, 24);
-    record.header_crc_ok = ReadLe32(at + 4) == static_cast<uint32_t>(crc);
-    NvsValue value = uint8_t{0};
+    record.header_crc_ok = ReadLe32(at + 4) == NvsEntryCrc(at);
+    ByteView body;
     if (!record.header_crc_ok) {
       record.fault = "wrong entry CRC";
     } else {
       record.span = at[2];
       record.fault = CheckShape(base, record);
-      if (record.fault.empty()) record.fault = ReadValue(base, record, value);
+      if (record.fault.empty()) record.fault = ReadValue(base, record, body);
     }
     const size_t step = record.fault.empty() || !record.body_crc_ok ? record.span : 1;
     out_.records.push_back(std::move(record));
-    values_.push_back(std::move(value));
+    bodies_.push_back(body);
     return std::max<size_t>(step, 1);
   }
 
@@ -201,144 +200,183 @@ class Reader {
     return "";
   }
 
-  std::string ReadValue(const uint8_t* base, NvsRecord& record, NvsValue& value) {
+  // `body` is what lies in the image: an integer's bytes, a string without its NUL, a blob.
+  static std::string ReadValue(const uint8_t* base, NvsRecord& record, ByteView& body) {
     const uint8_t* data = base + NvsEntryAt(record.slot) + 24;
     if (const size_t width = IntegerWidth(record.type); width > 0) {
       if (record.span != 1) return "an integer spans one slot";
       if (!AllErased({data + width, 8 - width})) return "bytes follow its integer";
-      value = LoadIntegerValue(record.type, data);
+      body = {data, width};
       return "";
     }
     switch (record.type) {
       case kNvsBlobIndex:
         if (record.span != 1) return "a blob index spans one slot";
+        body = {data, 8};
         return "";
       case kNvsString:
       case kNvsBlobV1:
       case kNvsBlobChunk:
-        return ReadBody(data, record, value);
+        return ReadBody(data, record, body);
       default:
         return absl::StrFormat("unknown type 0x%02X", record.type);
     }
   }
 
-  std::string ReadBody(const uint8_t* data, NvsRecord& record, NvsValue& value) {
+  static std::string ReadBody(const uint8_t* data, NvsRecord& record, ByteView& body) {
     const size_t size = ReadLe16(data);
     if (record.span != 1 + NvsSlotsFor(size)) return "its length and its span disagree";
-    const ByteView body(data + 8, size);
-    record.body_crc_ok = ReadLe32(data + 4) == EspCrc32(body);
+    const ByteView bytes(data + 8, size);
+    record.body_crc_ok = ReadLe32(data + 4) == EspCrc32(bytes);
     if (!record.body_crc_ok) return "wrong CRC of its bytes";
     if (!AllErased({data + 8 + size, (record.span - 1) * kNvsEntrySize - size}))
       return "bytes follow its value";
-    if (record.type == kNvsString) {
-      if (size == 0 || body.back() != 0) return "a string without its NUL";
-      if (std::find(body.begin(), body.end() - 1, 0) != body.end() - 1)
-        return "a NUL within a string";
-      value = ToText(body.first(size - 1));
-    } else {
-      value = ToBytes(body);
-    }
+    body = bytes;
+    if (record.type != kNvsString) return "";
+    if (size == 0 || bytes.back() != 0) return "a string without its NUL";
+    body = bytes.first(size - 1);
+    if (std::find(body.begin(), body.end(), 0) != body.end()) return "a NUL within a string";
     return "";
   }
 
   void NameRecords() {
-    std::map<uint8_t, std::string> names;
+    std::array<const std::string*, 256> names{};
     for (size_t i = 0; i < out_.records.size(); ++i) {
       NvsRecord& record = out_.records[i];
       if (!record.fault.empty() || record.namespace_index != 0) continue;
-      const auto* index = std::get_if<uint8_t>(&values_[i]);
-      if (record.type != kNvsU8 || index == nullptr || *index == 0 || *index == 0xFF) {
+      const uint8_t index = record.type == kNvsU8 ? bodies_[i][0] : 0;
+      if (index == 0 || index == 0xFF) {
         record.fault = "not a namespace entry";
-      } else if (!names.emplace(*index, record.key).second) {
+      } else if (names[index] != nullptr) {
         record.fault = "a second namespace of this index";
+      } else {
+        names[index] = &record.key;
       }
     }
     for (NvsRecord& record : out_.records) {
       if (!record.fault.empty() || record.namespace_index == 0) continue;
-      const auto found = names.find(record.namespace_index);
-      if (found == names.end()) {
-        record.fault = absl::StrCat("no namespace has the index ", int{record.namespace_index});
+      if (const std::string* name = names[record.namespace_index]) {
+        record.name_space = *name;
       } else {
-        record.name_space = found->second;
+        record.fault = absl::StrCat("no namespace has the index ", int{record.namespace_index});
       }
     }
+  }
+
+  Name NameOf(size_t record) const {
+    return {out_.records[record].namespace_index, out_.records[record].key};
+  }
+
+  // The sound records that `wanted` takes, in the order of what `key_of` says of them; of equal
+  // ones the first in the image stays, the others get this fault.
+  template <typename Wanted, typename KeyOf>
+  std::vector<size_t> SortedRecords(Wanted wanted, KeyOf key_of,
+                                    absl::string_view fault_of_second) {
+    std::vector<size_t> order;
+    order.reserve(out_.records.size());
+    for (size_t i = 0; i < out_.records.size(); ++i) {
+      if (out_.records[i].fault.empty() && wanted(i)) order.push_back(i);
+    }
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return std::pair(key_of(a), a) < std::pair(key_of(b), b);
+    });
+    size_t kept = 0;
+    for (const size_t record : order) {
+      if (kept > 0 && key_of(order[kept - 1]) == key_of(record)) {
+        out_.records[record].fault = std::string(fault_of_second);
+      } else {
+        order[kept++] = record;
+      }
+    }
+    order.resize(kept);
+    return order;
+  }
+
+  std::pair<Name, uint8_t> ChunkOf(size_t record) const {
+    return {NameOf(record), out_.records[record].chunk};
   }
 
   void JoinBlobs() {
-    std::map<std::pair<KeyName, uint8_t>, Chunk> chunks;
-    std::map<KeyName, BlobIndex> indexes;
-    for (size_t i = 0; i < out_.records.size(); ++i) {
-      NvsRecord& record = out_.records[i];
-      if (!record.fault.empty()) continue;
-      const KeyName name{record.namespace_index, record.key};
-      if (record.type == kNvsBlobChunk) {
-        const bool fresh = chunks
-                               .emplace(std::pair{name, record.chunk},
-                                        Chunk{std::get<Bytes>(values_[i]), false, i})
-                               .second;
-        if (!fresh) record.fault = "a second chunk of this number";
-      } else if (record.type == kNvsBlobIndex) {
-        const uint8_t* data =
-            image_.data() + record.page * kNvsPageSize + NvsEntryAt(record.slot) + 24;
-        if (!indexes.emplace(name, BlobIndex{ReadLe32(data), data[4], data[5], i}).second) {
-          record.fault = "a second index of this blob";
-        }
-      }
-    }
-    for (const auto& [name, index] : indexes) JoinBlob(name, index, chunks);
-    for (auto& [name, chunk] : chunks) {
-      if (!chunk.claimed) out_.records[chunk.record].fault = "a chunk no blob index names";
-      WipeBytes(chunk.bytes);
+    const std::vector<size_t> chunks =
+        SortedRecords([this](size_t i) { return out_.records[i].type == kNvsBlobChunk; },
+                      [this](size_t i) { return ChunkOf(i); }, "a second chunk of this number");
+    const std::vector<size_t> indexes =
+        SortedRecords([this](size_t i) { return out_.records[i].type == kNvsBlobIndex; },
+                      [this](size_t i) { return NameOf(i); }, "a second index of this blob");
+    blobs_.resize(out_.records.size());
+    for (const size_t index : indexes) JoinBlob(index, chunks);
+    for (const size_t chunk : chunks) {
+      if (!blobs_[chunk].claimed) out_.records[chunk].fault = "a chunk no blob index names";
     }
   }
 
-  void JoinBlob(const KeyName& name, const BlobIndex& index,
-                std::map<std::pair<KeyName, uint8_t>, Chunk>& chunks) {
-    std::vector<Chunk*> parts;
+  void JoinBlob(size_t index, const std::vector<size_t>& chunks) {
+    const uint8_t* data = bodies_[index].data();
+    const uint32_t stated_size = ReadLe32(data);
+    const uint8_t count = data[4], start = data[5];
+    std::vector<size_t> parts;
+    parts.reserve(count);
     size_t size = 0;
-    for (size_t i = 0; i < index.count; ++i) {
-      const auto found = chunks.find({name, static_cast<uint8_t>(index.start + i)});
-      if (found == chunks.end()) {
-        out_.records[index.record].fault =
-            absl::StrCat("chunk ", index.start + i, " of the blob is missing");
+    for (size_t i = 0; i < count; ++i) {
+      const std::pair wanted(NameOf(index), static_cast<uint8_t>(start + i));
+      const auto found =
+          std::lower_bound(chunks.begin(), chunks.end(), wanted,
+                           [&](size_t chunk, const auto& key) { return ChunkOf(chunk) < key; });
+      if (found == chunks.end() || ChunkOf(*found) != wanted) {
+        out_.records[index].fault = absl::StrCat("chunk ", start + i, " of the blob is missing");
         return;
       }
-      parts.push_back(&found->second);
-      size += found->second.bytes.size();
+      parts.push_back(*found);
+      size += bodies_[*found].size();
     }
-    if (parts.empty() || size != index.size) {
-      out_.records[index.record].fault = "the blob's length and its chunks disagree";
+    if (parts.empty() || size != stated_size) {
+      out_.records[index].fault = "the blob's length and its chunks disagree";
       return;
     }
+    for (const size_t part : parts) blobs_[part].claimed = true;
+    blobs_[parts.front()].parts = std::move(parts);
+  }
+
+  NvsValue ValueOf(size_t record) const {
+    const ByteView body = bodies_[record];
+    const uint8_t type = out_.records[record].type;
+    if (type == kNvsString) return ToText(body);
+    if (type == kNvsBlobV1) return ToBytes(body);
+    if (type != kNvsBlobChunk) return LoadIntegerValue(type, body.data());
     Bytes whole;
+    size_t size = 0;
+    for (const size_t part : blobs_[record].parts) size += bodies_[part].size();
     whole.reserve(size);
-    for (Chunk* part : parts) {
-      part->claimed = true;
-      Append(whole, part->bytes);
-      blob_part_.insert(part->record);
-    }
-    blob_part_.erase(parts.front()->record);
-    values_[parts.front()->record] = std::move(whole);
+    for (const size_t part : blobs_[record].parts) Append(whole, bodies_[part]);
+    return whole;
   }
 
   void CollectEntries() {
-    std::set<KeyName> seen;
+    // A blob stands where its first chunk does.
+    const auto stands = [this](size_t i) {
+      const NvsRecord& record = out_.records[i];
+      return record.namespace_index != 0 && record.type != kNvsBlobIndex &&
+             (record.type != kNvsBlobChunk || !blobs_[i].parts.empty());
+    };
+    SortedRecords(
+        stands, [this](size_t i) { return NameOf(i); }, "the key stands twice in its namespace");
+    out_.entries.reserve(out_.records.size());
     for (size_t i = 0; i < out_.records.size(); ++i) {
-      NvsRecord& record = out_.records[i];
-      if (!record.fault.empty() || record.namespace_index == 0) continue;
-      if (record.type == kNvsBlobIndex || blob_part_.contains(i)) continue;
-      if (!seen.emplace(record.namespace_index, record.key).second) {
-        record.fault = "the key stands twice in its namespace";
-        continue;
-      }
-      out_.entries.emplace_back(record.name_space, record.key, std::move(values_[i]));
+      const NvsRecord& record = out_.records[i];
+      if (!record.fault.empty() || !stands(i)) continue;
+      out_.entries.emplace_back(record.name_space, record.key, ValueOf(i));
     }
   }
 
+  struct Blob {
+    bool claimed = false;       // an index names it
+    std::vector<size_t> parts;  // of the first: all chunks, itself before the others
+  };
+
   ByteView image_;
   NvsReading out_;
-  std::vector<NvsValue> values_;  // beside out_.records
-  std::set<size_t> blob_part_;    // records whose bytes went into an earlier record's blob
+  std::vector<ByteView> bodies_;  // beside out_.records, within image_
+  std::vector<Blob> blobs_;       // beside out_.records
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include "base/refusal.h"
 #include "image/nvs_encryption.h"
@@ -21,6 +22,19 @@ Bytes Built(const std::vector<NvsEntry>& entries, const NvsOptions& options) {
 TEST(EspCrc32, StartsAtZero) {
   EXPECT_EQ(EspCrc32({}), 0xFFFFFFFFu);
   EXPECT_EQ(EspCrc32(AsBytes("123456789")), 0xD202D277u);
+}
+
+TEST(EspCrc32, IsZlibsAtEveryLength) {
+  Bytes bytes(400);
+  uint32_t state = 1;
+  for (uint8_t& byte : bytes) {
+    state = state * 1664525 + 1013904223;
+    byte = static_cast<uint8_t>(state >> 24);
+  }
+  for (size_t size = 1; size <= bytes.size(); ++size) {
+    const ByteView tail = ByteView(bytes).last(size);
+    ASSERT_EQ(EspCrc32(tail), crc32(0xFFFFFFFF, tail.data(), static_cast<uInt>(size))) << size;
+  }
 }
 
 struct Golden {
