@@ -38,7 +38,10 @@ IssuanceCalls IssuanceCalls::Behind(std::function<absl::Status()> gate) const {
 
 IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls, BlockingPool* pool,
                                  revoke::Verification* verification)
-    : desk_(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {}
+    : desk_(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {
+  SetMessageAllocatorFor_Issue(&issue_messages_);
+  SetMessageAllocatorFor_GetSealed(&sealed_messages_);
+}
 
 IssuanceService::~IssuanceService() = default;
 
@@ -49,7 +52,8 @@ template <class Request, class Response, class Submit>
 grpc::ServerUnaryReactor* Hand(const FrontDesk& desk, grpc::CallbackServerContext* context,
                                std::string_view method, const Request& request, Response* response,
                                const Submit& submit) {
-  grpc::ServerUnaryReactor* reactor = ReactorFor(context, response);
+  // Identities are wiped by IssueMessages, and nothing else here is secret.
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   std::shared_ptr<Call> call = desk.Admit(*context, method);
   call->About(request.ticket(), request.lot());
   if (!call->admitted().ok()) {

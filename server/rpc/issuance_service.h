@@ -11,6 +11,7 @@
 #include "server/revoke/verification.h"
 #include "server/rpc/blocking_pool.h"
 #include "server/rpc/front_desk.h"
+#include "server/rpc/issue_messages.h"
 
 namespace assay::rpc {
 
@@ -66,6 +67,8 @@ class IssuanceService final : public v1::IssuanceService::CallbackService {
   const IssuanceCalls calls_;
   BlockingPool* const pool_;
   revoke::Verification* const verification_;
+  IssueMessages<v1::IssueRequest> issue_messages_;
+  IssueMessages<v1::GetSealedRequest> sealed_messages_;
   std::mutex mutex_;
   bool draining_ = false;
   std::set<class IssueStream*> streams_;

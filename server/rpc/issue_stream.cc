@@ -56,6 +56,7 @@ IssueStream::Next IssueStream::DecideLocked() {
   if (!writing_ && !answers_.empty()) {
     writing_ = true;
     next.write = true;
+    next.more = answers_.size() > 1;
   }
   if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_) {
     finished_ = true;
@@ -67,7 +68,11 @@ IssueStream::Next IssueStream::DecideLocked() {
 void IssueStream::Do(Next next) {
   // With both to start, the write that is not yet started keeps the stream alive over the read.
   if (next.read) StartRead(&request_);
-  if (next.write) StartWrite(&answers_.front());
+  if (next.write) {
+    grpc::WriteOptions options;
+    if (next.more) options.set_buffer_hint();
+    StartWrite(&answers_.front(), options);
+  }
   if (next.finish) Finish(call_->End(end_));
 }
 

@@ -34,6 +34,7 @@ class IssueStream final
  private:
   struct Next {
     bool read = false, write = false, finish = false;
+    bool more = false;  // answers wait behind the one that is written, which need not leave at once
   };
   void Answer(const std::shared_ptr<Call>& item, std::string ticket,
               absl::StatusOr<v1::IssueResponse> result);

@@ -31,11 +31,17 @@ class SilentObserver final : public CallObserver {
 // Holds every ticket until the test lets it go.
 class HeldPipeline {
  public:
+  size_t image_bytes = 0;  // of each identity
+  bool at_once = false;    // instead: answers as soon as it has taken a ticket
+
   void Take(v1::IssueRequest request, issue::Pipeline::Done done) {
-    const std::lock_guard lock(mutex_);
-    held_.emplace_back(std::move(request), std::move(done));
-    ++taken_;
-    changed_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      held_.emplace_back(std::move(request), std::move(done));
+      ++taken_;
+      changed_.notify_all();
+    }
+    if (at_once) AnswerOne();
   }
   void AwaitTaken(size_t count) {
     std::unique_lock lock(mutex_);
@@ -58,7 +64,10 @@ class HeldPipeline {
     }
     v1::IssueResponse response;
     response.mutable_identity()->set_ticket(request.ticket());
-    done(response);
+    if (image_bytes > 0) {
+      response.mutable_identity()->add_images()->set_content(std::string(image_bytes, 'i'));
+    }
+    done(std::move(response));
   }
 
  private:
@@ -87,12 +96,17 @@ class StreamTest : public ::testing::Test {
     client.pem_root_certs = pki_.ca();
     client.pem_private_key = identity.key;
     client.pem_cert_chain = identity.certificate;
-    stub_ = v1::IssuanceService::NewStub(grpc::CreateChannel(
-        "localhost:" + std::to_string(server_->port()), grpc::SslCredentials(client)));
+    client_ = grpc::SslCredentials(client);
+    stub_ = NewStub({});
   }
   ~StreamTest() override {
     server_.reset();
     std::filesystem::remove_all(folder_);
+  }
+
+  std::unique_ptr<v1::IssuanceService::Stub> NewStub(const grpc::ChannelArguments& arguments) {
+    return v1::IssuanceService::NewStub(grpc::CreateCustomChannel(
+        "localhost:" + std::to_string(server_->port()), client_, arguments));
   }
 
   static v1::IssueRequest Ticket(const std::string& ticket) {
@@ -117,6 +131,7 @@ class StreamTest : public ::testing::Test {
        {}}};
   std::shared_ptr<ServerTls> tls_;
   std::unique_ptr<RpcServer> server_;
+  std::shared_ptr<grpc::ChannelCredentials> client_;
   std::unique_ptr<v1::IssuanceService::Stub> stub_;
 };
 
@@ -150,6 +165,49 @@ TEST_F(StreamTest, ARefusedItemDoesNotEndTheStream) {
     ASSERT_TRUE(stream->Read(&answer));
     EXPECT_EQ(answer.has_refused(), answer.ticket() == "refuse");
   }
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+// All but the last that waits are written with a hint that more follow; the last one must leave
+// too.
+TEST_F(StreamTest, AnswersThatWaitedTogetherAllArrive) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(4 * round + i))));
+    pipeline_.AwaitTaken(static_cast<size_t>(4 * round + 4));
+    for (int i = 0; i < 4; ++i) pipeline_.AnswerOne();
+    v1::IssueStreamResponse answer;
+    std::set<std::string> answered;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(stream->Read(&answer));
+      answered.insert(answer.ticket());
+    }
+    EXPECT_EQ(answered.size(), 4u);
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, NoMoreAnswersWaitForALineThatReadsSlowlyThanTheLimitSays) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // a window that does not grow, of 64 KiB
+  const auto stub = NewStub(arguments);
+  grpc::ClientContext context;
+  const auto stream = stub->IssueStream(&context);
+  pipeline_.image_bytes = 2 << 20;
+  pipeline_.at_once = true;
+  constexpr size_t kTickets = 40, kInGrpcsBuffers = 3;
+  for (size_t i = 0; i < kTickets; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  stream->WritesDone();
+  pipeline_.AwaitTaken(4);
+  v1::IssueStreamResponse answer;
+  for (size_t i = 0; i < kTickets; ++i) {
+    EXPECT_LE(pipeline_.Taken(), i + 4 + kInGrpcsBuffers);
+    ASSERT_TRUE(stream->Read(&answer));
+    EXPECT_EQ(answer.issued().identity().images(0).content().size(), pipeline_.image_bytes);
+  }
+  EXPECT_FALSE(stream->Read(&answer));
   EXPECT_TRUE(stream->Finish().ok());
 }
 
