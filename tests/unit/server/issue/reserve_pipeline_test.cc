@@ -23,7 +23,7 @@ class ReservePipelineTest : public testing::Test {
  protected:
   ReservePipelineTest() {
     shop_.pipeline_options.reserve.size = 10;
-    shop_.pipeline_options.reserve.rest = std::chrono::milliseconds(1);
+    shop_.pipeline_options.reserve.rest = std::chrono::milliseconds(5);
   }
 
   ReserveCounters Counters() { return shop_.Start().Counters().reserve; }
@@ -143,7 +143,7 @@ TEST_F(ReservePipelineTest, ValuesOfTheLineAndKeysOfTheDeviceGoPastIt) {
   EXPECT_EQ(Counters().keys.taken, 0);
 }
 
-TEST_F(ReservePipelineTest, ADevicesOwnKeyStillGetsAVerifierOfTheReserve) {
+TEST_F(ReservePipelineTest, ADeviceWithoutACertificateTakesAVerifierAndNoKey) {
   v1::ProductSpec spec = shop_.Light();
   spec.mutable_dac()->set_attestation(v1::ATTESTATION_NONE);
   ASSERT_TRUE(shop_.Open("lot", spec, 10).ok());
