@@ -15,6 +15,9 @@ namespace {
 constexpr std::chrono::minutes kConnectionLife{30};
 constexpr int kTries = 4;
 
+// The store's statements that enter devices list them as waiting; the trigger is for all others.
+constexpr char kListsWaiting[] = "SET assay.lists_waiting = 'on'";
+
 // A pool that held itself would never end.
 PgOptions WithoutPool(PgOptions options) {
   options.pool.reset();
@@ -115,7 +118,9 @@ absl::StatusOr<Pool::Lease> Pool::Take(Use use) {
 
 absl::StatusOr<Pool::Lease> Pool::Open(Use use) {
   try {
-    return Lease(*this, std::make_unique<Session>(options_), use);
+    auto session = std::make_unique<Session>(options_);
+    session->RunScript(kListsWaiting);
+    return Lease(*this, std::move(session), use);
   } catch (const std::exception& thrown) {
     GiveBack(nullptr, use);
     return Classify(thrown, /*committing=*/false, /*alive=*/true).status;
@@ -198,17 +203,26 @@ absl::Status Attempt(Pool& pool, Use use, bool& again, int number, Body body) {
   return failure.status;
 }
 
+class RollbackUnlessCommitted {
+ public:
+  explicit RollbackUnlessCommitted(Session& session) : session_(session) {}
+  ~RollbackUnlessCommitted() { session_.Rollback(); }
+  RollbackUnlessCommitted(const RollbackUnlessCommitted&) = delete;
+  RollbackUnlessCommitted& operator=(const RollbackUnlessCommitted&) = delete;
+
+ private:
+  Session& session_;
+};
+
 }  // namespace
 
 absl::Status Transact(Pool& pool, absl::FunctionRef<absl::Status(Transaction&)> body) {
   const auto once = [&](Session& session, bool& committing) -> absl::Status {
-    pqxx::work work(session);
+    const RollbackUnlessCommitted rollback(session);
+    session.Begin();
     Transaction transaction(session);
     absl::Status status = body(transaction);
-    if (!status.ok() || transaction.discarded()) {
-      work.abort();
-      return status;
-    }
+    if (!status.ok() || transaction.discarded()) return status;
     session.warned = false;
     committing = true;
     ASSAY_TESTPOINT("before commit");
@@ -216,7 +230,7 @@ absl::Status Transact(Pool& pool, absl::FunctionRef<absl::Status(Transaction&)> 
       PQsendQuery(session.raw(), "COMMIT");
       PQflush(session.raw());
     });
-    work.commit();
+    session.Commit();
     ASSAY_TESTPOINT("after commit");
     if (session.warned) {
       session.Cut();

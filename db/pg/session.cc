@@ -10,6 +10,8 @@
 namespace assay::pg {
 namespace {
 
+const Statement kBegin = {"begin", "BEGIN"};
+
 std::string FirstLine(const char* text) {
   const std::string_view all = text == nullptr ? "" : text;
   return std::string(all.substr(0, all.find('\n')));
@@ -125,13 +127,23 @@ void Session::Check(PGresult* result) {
                         state);
 }
 
+void Session::PrepareOnce(const Statement& statement) {
+  if (prepared_.contains(std::string_view(statement.name))) return;
+  const Rows made(PQprepare(connector_.raw(), statement.name, statement.sql.c_str(), 0, nullptr));
+  Check(made.raw());
+  prepared_.insert(statement.name);
+}
+
+struct Session::Bound {
+  const char* name;
+  int count;
+  const char* const* values;
+  const int* lengths;
+  const int* formats;
+};
+
 Rows Session::Run(const Statement& statement, const Params& params) {
-  PGconn* const raw = connector_.raw();
-  if (!prepared_.contains(std::string_view(statement.name))) {
-    Rows made(PQprepare(raw, statement.name, statement.sql.c_str(), 0, nullptr));
-    Check(made.raw());
-    prepared_.insert(statement.name);
-  }
+  PrepareOnce(statement);
   const auto count = static_cast<size_t>(params.size());
   std::vector<const char*> values(count);
   std::vector<int> lengths(count);
@@ -140,10 +152,63 @@ Rows Session::Run(const Statement& statement, const Params& params) {
     values[i] = params.nulls()[i] ? nullptr : params.values()[i].data();
     lengths[i] = static_cast<int>(params.values()[i].size());
   }
-  Rows rows(PQexecPrepared(raw, statement.name, params.size(), values.data(), lengths.data(),
-                           formats.data(), /*resultFormat=*/1));
+  const Bound bound{statement.name, params.size(), values.data(), lengths.data(), formats.data()};
+  if (begin_waits_) return RunFirst(bound);
+  Rows rows(PQexecPrepared(connector_.raw(), bound.name, bound.count, bound.values, bound.lengths,
+                           bound.formats, /*resultFormat=*/1));
   Check(rows.raw());
   return rows;
+}
+
+Rows Session::RunFirst(const Bound& bound) {
+  PGconn* const raw = connector_.raw();
+  PrepareOnce(kBegin);
+  begin_waits_ = false;
+  if (PQenterPipelineMode(raw) != 1 ||
+      PQsendQueryPrepared(raw, kBegin.name, 0, nullptr, nullptr, nullptr, 0) != 1 ||
+      PQsendQueryPrepared(raw, bound.name, bound.count, bound.values, bound.lengths, bound.formats,
+                          /*resultFormat=*/1) != 1 ||
+      PQpipelineSync(raw) != 1) {
+    throw pqxx::broken_connection(FirstLine(PQerrorMessage(raw)));
+  }
+  // Each statement's result is followed by a null, the last by the mark of the message's end.
+  std::vector<Rows> results;
+  for (int nulls = 0; nulls < 2;) {
+    Rows next(PQgetResult(raw));
+    if (next.raw() == nullptr) {
+      ++nulls;
+      continue;
+    }
+    nulls = 0;
+    if (PQresultStatus(next.raw()) == PGRES_PIPELINE_SYNC) break;
+    results.push_back(std::move(next));
+  }
+  if (PQexitPipelineMode(raw) != 1) {
+    throw pqxx::broken_connection(FirstLine(PQerrorMessage(raw)));
+  }
+  for (const Rows& result : results) Check(result.raw());
+  if (results.size() != 2) throw pqxx::broken_connection("a reply of the database is missing");
+  return std::move(results.back());
+}
+
+void Session::Commit() {
+  if (begin_waits_) {
+    begin_waits_ = false;
+    return;
+  }
+  const Rows rows(PQexec(connector_.raw(), "COMMIT"));
+  Check(rows.raw());
+  if (std::string_view(PQcmdStatus(rows.raw())) != "COMMIT") {
+    throw pqxx::sql_error("the transaction was rolled back", "COMMIT", "40000");
+  }
+}
+
+void Session::Rollback() {
+  begin_waits_ = false;
+  PGconn* const raw = connector_.raw();
+  const PGTransactionStatusType status = PQtransactionStatus(raw);
+  if (status != PQTRANS_INTRANS && status != PQTRANS_INERROR) return;
+  const Rows ignored(PQexec(raw, "ROLLBACK"));
 }
 
 void Session::RunScript(const std::string& sql) {
@@ -153,6 +218,7 @@ void Session::RunScript(const std::string& sql) {
 
 bool Session::Usable() const {
   return !cut_ && PQstatus(connector_.raw()) == CONNECTION_OK &&
+         PQpipelineStatus(connector_.raw()) == PQ_PIPELINE_OFF &&
          PQtransactionStatus(connector_.raw()) == PQTRANS_IDLE;
 }
 

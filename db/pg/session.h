@@ -41,6 +41,14 @@ class Session final : public pqxx::connection_base {
   ~Session();
 
   Rows Run(const Statement& statement, const Params& params = Params());
+
+  // A transaction. BEGIN waits for the first statement and travels with it; without one there is
+  // nothing to commit. Commit throws where the server rolled back instead.
+  void Begin() { begin_waits_ = true; }
+  void Commit();
+  // Whatever state the transaction and the connection are in; throws nothing.
+  void Rollback();
+
   // Simple protocol, several statements, results dropped.
   void RunScript(const std::string& sql);
 
@@ -61,9 +69,14 @@ class Session final : public pqxx::connection_base {
   // Gives a new connection the settings every call relies on.
   void Prepare(const PgOptions& options);
   void Check(PGresult* result);
+  void PrepareOnce(const Statement& statement);
+  // BEGIN and the statement in one message, with what Run found out for libpq.
+  struct Bound;
+  Rows RunFirst(const Bound& bound);
 
   Connector connector_;
   std::set<std::string, std::less<>> prepared_;
+  bool begin_waits_ = false;
   std::atomic<bool> cut_{false};
   Steady::time_point opened_at_ = Steady::now();
 };

@@ -206,46 +206,9 @@ class Claim {
   }
 
   void Insert(const std::vector<size_t>& wave, std::vector<size_t>& clashed) {
-    std::vector<int64_t> leases, lots, modules;
-    std::vector<std::string_view> tickets, lines, actors, devices, serials, pais;
-    std::vector<ByteView> digests, dac_serials, issuers, keys, tbs, setup_codes, rotating_ids;
-    for (const size_t place : wave) {
-      const db::Intent& intent = intents_[place];
-      lots.push_back(intent.lot_id);
-      leases.push_back(lease_of_[place]);
-      tickets.push_back(intent.ticket);
-      lines.push_back(intent.line);
-      actors.push_back(intent.actor);
-      digests.push_back(intent.request_digest);
-      devices.push_back(intent.device_id);
-      serials.push_back(intent.serial_number);
-      dac_serials.push_back(intent.dac_serial);
-      keys.push_back(DigestOrNothing(intent.public_key_sha256));
-      tbs.push_back(intent.tbs_sha256);
-      issuers.push_back(intent.dac_issuer);
-      modules.push_back(intent.module_attempt);
-      pais.push_back(intent.pai);
-      setup_codes.push_back(intent.setup_code_digest);
-      rotating_ids.push_back(intent.rotating_id_digest);
-    }
-    const Rows rows = transaction_.Run(kClaim, Params()
-                                                   .Ints(lots)
-                                                   .Texts(tickets)
-                                                   .Texts(lines)
-                                                   .Texts(actors)
-                                                   .Blobs(digests)
-                                                   .Texts(devices)
-                                                   .TextsOrNull(serials)
-                                                   .BlobsOrNull(dac_serials)
-                                                   .BlobsOrNull(keys)
-                                                   .Blobs(tbs)
-                                                   .Texts(pais)
-                                                   .Text(instance_id_)
-                                                   .Blobs(issuers)
-                                                   .Ints(modules)
-                                                   .Ints(leases)
-                                                   .BlobsOrNull(setup_codes)
-                                                   .BlobsOrNull(rotating_ids));
+    std::vector<int64_t> leases;
+    for (const size_t place : wave) leases.push_back(lease_of_[place]);
+    const Rows rows = transaction_.Run(kClaim, ClaimParams(intents_, wave, leases, instance_id_));
     std::unordered_map<std::string, int64_t> made;
     for (int i = 0; i < rows.size(); ++i)
       made[KeyOf(rows.Int(i, 1), rows.Text(i, 2))] = rows.Int(i, 0);
@@ -276,6 +239,28 @@ class Claim {
 
 }  // namespace
 
+absl::Status PgStore::ClaimAllAtOnce(std::span<const db::Intent> intents,
+                                     const std::vector<size_t>& places,
+                                     const std::string& instance_id,
+                                     std::vector<absl::StatusOr<int64_t>>& results, bool& done) {
+  done = false;
+  const int64_t lot_id = intents[places.front()].lot_id;
+  const bool one_lot = std::all_of(places.begin(), places.end(),
+                                   [&](size_t place) { return intents[place].lot_id == lot_id; });
+  if (!one_lot || !whole_claims_.Worth(lot_id)) return absl::OkStatus();
+  std::vector<int64_t> ids;
+  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
+    ids = ClaimWhole(transaction, intents, places, instance_id);
+    if (ids.empty()) transaction.Discard();
+    return absl::OkStatus();
+  });
+  if (!status.ok()) return status;
+  done = !ids.empty();
+  if (!done) whole_claims_.Failed(lot_id);
+  for (size_t i = 0; i < ids.size(); ++i) results[places[i]] = ids[i];
+  return absl::OkStatus();
+}
+
 std::vector<absl::StatusOr<int64_t>> PgStore::RecordIntents(std::span<const db::Intent> intents,
                                                             const std::string& instance_id) {
   const ClaimResults unasked(intents.size(), absl::UnknownError("not run"));
@@ -295,11 +280,16 @@ std::vector<absl::StatusOr<int64_t>> PgStore::RecordIntents(std::span<const db::
   }
   results = refused;
   if (places.empty()) return results;
-  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
-    results = refused;
-    Claim(transaction, intents, instance_id, results).Run(places);
-    return absl::OkStatus();
-  });
+  bool done = false;
+  absl::Status status = ClaimAllAtOnce(intents, places, instance_id, results, done);
+  if (status.ok() && done) return results;
+  if (status.ok()) {
+    status = Transact(pool_, [&](Transaction& transaction) {
+      results = refused;
+      Claim(transaction, intents, instance_id, results).Run(places);
+      return absl::OkStatus();
+    });
+  }
   if (!status.ok()) {
     for (const size_t place : places) results[place] = status;
   }

@@ -9,14 +9,17 @@
 namespace assay::pg {
 namespace {
 
+// Written as in store_ticket.cc, so that it is planned once.
 const Statement kFind = {
     "confirm_find",
     "SELECT q.place, a.id, coalesce(m.device_id, a.device_id), a.line, d.row, "
     "CASE WHEN coalesce(mx.state, 1) >= 3 THEN CASE WHEN mx.outcome = 3 THEN 3 ELSE mx.state END "
     "ELSE coalesce(x.outcome, x.state, 1) END, l.name "
-    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS q (lot_id, ticket, place) "
-    "JOIN attempts a ON a.lot_id = q.lot_id AND a.ticket = q.ticket AND a.live "
-    "JOIN devices d ON d.attempt_id = a.id JOIN lots l ON l.id = a.lot_id "
+    "FROM (SELECT i::bigint AS place, ($1::bigint[])[i] AS lot_id, ($2::text[])[i] AS ticket "
+    "FROM (SELECT generate_subscripts($1::bigint[], 1) AS i) n) q "
+    "CROSS JOIN LATERAL (SELECT * FROM attempts WHERE lot_id = q.lot_id AND ticket = q.ticket "
+    "AND live OFFSET 0) a CROSS JOIN LATERAL (SELECT * FROM devices WHERE attempt_id = a.id OFFSET "
+    "0) d CROSS JOIN LATERAL (SELECT name FROM lots WHERE id = a.lot_id OFFSET 0) l "
     "LEFT JOIN device_outcomes x ON x.row = d.row "
     "LEFT JOIN attempts m ON m.id = a.module_attempt "
     "LEFT JOIN devices md ON md.attempt_id = m.id LEFT JOIN device_outcomes mx ON mx.row = md.row"};

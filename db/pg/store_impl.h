@@ -1,6 +1,6 @@
 // db::Store over the pool. Split by subject: store_lease.cc, store_act.cc, store_catalog.cc,
 // store_pai.cc, store_product_key.cc, store_ticket.cc, store_claim.cc, store_seal.cc,
-// store_confirm.cc, store_manifest.cc.
+// whole_batch.cc, store_confirm.cc, store_manifest.cc.
 #pragma once
 
 #include <map>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "db/pg/pool.h"
+#include "db/pg/whole_batch.h"
 #include "db/store.h"
 
 namespace assay::pg {
@@ -64,6 +65,14 @@ class PgStore final : public db::Store {
                                                            int64_t after_row, int limit) override;
 
  private:
+  // One statement for `places`, where they are of one lot; `done` says whether it came to that, and
+  // if not nothing was written. The same for seals.
+  absl::Status ClaimAllAtOnce(std::span<const db::Intent> intents,
+                              const std::vector<size_t>& places, const std::string& instance_id,
+                              std::vector<absl::StatusOr<int64_t>>& results, bool& done);
+  absl::Status SealAllAtOnce(std::span<const db::Seal> seals, const std::vector<size_t>& places,
+                             bool& done);
+
   // `body` does what the act asks and returns the object; it runs once an act. The act, its effect
   // and its ledger entry are one transaction. `find` reads the object when the act was done before.
   template <typename Object, typename Find, typename Body>
@@ -71,6 +80,8 @@ class PgStore final : public db::Store {
 
   const std::shared_ptr<Pool> shared_;
   Pool& pool_ = *shared_;
+  // Lots whose claims are made one by one for a while.
+  WholeBatches whole_claims_;
 };
 
 enum class ActState { kNew, kDoneBefore };

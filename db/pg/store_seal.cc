@@ -1,3 +1,4 @@
+#include <set>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
@@ -27,12 +28,14 @@ const Statement kCount = {
     "seal_count",
     "UPDATE lot_results r SET sealed = r.sealed + n.more FROM unnest($1::bigint[], $2::bigint[]) "
     "AS n (lot_id, more) WHERE r.lot_id = n.lot_id RETURNING r.lot_id, r.sealed"};
-const Statement kSeal = {"seal",
-                         "INSERT INTO devices (row, attempt_id, discriminator, dac_sha256, dac, "
-                         "image_sha256, image_signature, "
-                         "codes) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-                         "$4::bytea[], $5::bytea[], "
-                         "$6::bytea[], $7::bytea[], $8::bytea[])"};
+const Statement kSeal = {
+    "seal",
+    "WITH made AS (INSERT INTO devices (row, attempt_id, discriminator, dac_sha256, dac, "
+    "image_sha256, image_signature, "
+    "codes) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+    "$4::bytea[], $5::bytea[], "
+    "$6::bytea[], $7::bytea[], $8::bytea[]) RETURNING row) "
+    "INSERT INTO devices_waiting SELECT row FROM made"};
 const Statement kSealedAs = {"seal_before",
                              "SELECT attempt_id, dac_sha256, image_sha256 FROM devices WHERE "
                              "attempt_id = ANY ($1::bigint[])"};
@@ -219,6 +222,23 @@ int VoidWithin(Transaction& transaction, std::span<const int64_t> attempts,
   return static_cast<int>(taken.size());
 }
 
+absl::Status PgStore::SealAllAtOnce(std::span<const db::Seal> seals,
+                                    const std::vector<size_t>& places, bool& done) {
+  done = false;
+  const int64_t lot_id = seals[places.front()].lot_id;
+  std::set<int64_t> attempts;
+  for (const size_t place : places) {
+    if (seals[place].lot_id != lot_id) return absl::OkStatus();
+    attempts.insert(seals[place].attempt_id);
+  }
+  if (attempts.size() != places.size()) return absl::OkStatus();
+  return Transact(pool_, [&](Transaction& transaction) {
+    done = SealWhole(transaction, seals, places);
+    if (!done) transaction.Discard();
+    return absl::OkStatus();
+  });
+}
+
 std::vector<absl::Status> PgStore::SealTickets(std::span<const db::Seal> seals) {
   std::vector<absl::Status> results(seals.size());
   std::vector<size_t> places;
@@ -233,10 +253,14 @@ std::vector<absl::Status> PgStore::SealTickets(std::span<const db::Seal> seals) 
     }
   }
   if (places.empty()) return results;
-  const absl::Status status = Transact(pool_, [&](Transaction& transaction) {
-    Sealing(transaction, seals, results).Run(places);
-    return absl::OkStatus();
-  });
+  bool done = false;
+  absl::Status status = SealAllAtOnce(seals, places, done);
+  if (status.ok() && !done) {
+    status = Transact(pool_, [&](Transaction& transaction) {
+      Sealing(transaction, seals, results).Run(places);
+      return absl::OkStatus();
+    });
+  }
   if (!status.ok()) {
     for (const size_t place : places) results[place] = status;
   }
