@@ -19,7 +19,6 @@ struct Deleter {
   }
 };
 using Group = std::unique_ptr<EC_GROUP, Deleter<EC_GROUP_free>>;
-using Key = std::unique_ptr<EC_KEY, Deleter<EC_KEY_free>>;
 using Number = std::unique_ptr<BIGNUM, Deleter<BN_clear_free>>;
 using Point = std::unique_ptr<EC_POINT, Deleter<EC_POINT_free>>;
 using Context = std::unique_ptr<BN_CTX, Deleter<BN_CTX_free>>;
@@ -41,15 +40,23 @@ bool WritePoint(const Curve& curve, const EC_POINT* point, std::array<uint8_t, 6
 
 }  // namespace
 
+// As EC_KEY_generate_key does it (FIPS 186-4 B.4.2: drawn anew where it is not in 1..n-1), without
+// an EC_KEY, which copies the group each time.
 absl::StatusOr<DeviceKey> MakeDeviceKey() {
   const Curve& curve = ThreadCurve();
-  const Key key(EC_KEY_new());
+  const Number scalar(BN_secure_new());
+  const Point point(EC_POINT_new(curve.group.get()));
   DeviceKey made;
   made.scalar = SecretBytes(32);
-  if (!key || EC_KEY_set_group(key.get(), curve.group.get()) != 1 ||
-      EC_KEY_generate_key(key.get()) != 1 ||
-      BN_bn2binpad(EC_KEY_get0_private_key(key.get()), made.scalar.data(), 32) != 32 ||
-      !WritePoint(curve, EC_KEY_get0_public_key(key.get()), made.point)) {
+  bool drawn = scalar != nullptr && point != nullptr;
+  do {
+    drawn = drawn && BN_priv_rand_range(scalar.get(), EC_GROUP_get0_order(curve.group.get())) == 1;
+  } while (drawn && BN_is_zero(scalar.get()));
+  if (!drawn ||
+      EC_POINT_mul(curve.group.get(), point.get(), scalar.get(), nullptr, nullptr,
+                   curve.context.get()) != 1 ||
+      BN_bn2binpad(scalar.get(), made.scalar.data(), 32) != 32 ||
+      !WritePoint(curve, point.get(), made.point)) {
     return Refuse(Reason::INTERNAL, "a device key could not be made");
   }
   return made;

@@ -29,6 +29,12 @@ EVP_CIPHER_CTX* ThreadContext() {
   return mine.context;
 }
 
+// Fetched once: EVP_aes_256_gcm() is looked up by its name for each message.
+const EVP_CIPHER* Cipher() {
+  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+  return cipher;
+}
+
 std::string WrapPurpose(std::string_view lot_name) {
   return absl::StrCat("assay lot key|", std::string(lot_name));
 }
@@ -53,7 +59,7 @@ Bytes SealUnder(const SecretBytes& key, ByteView plaintext, std::string_view pur
   EVP_CIPHER_CTX* context = ThreadContext();
   int written = 0;
   const bool done =
-      EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key.data(), out.data()) == 1 &&
+      EVP_EncryptInit_ex(context, Cipher(), nullptr, key.data(), out.data()) == 1 &&
       EVP_EncryptUpdate(context, nullptr, &written, AsBytes(purpose).data(),
                         static_cast<int>(purpose.size())) == 1 &&
       EVP_EncryptUpdate(context, out.data() + kNonceSize, &written, plaintext.data(),
@@ -76,7 +82,7 @@ absl::StatusOr<SecretBytes> OpenUnder(const SecretBytes& key, ByteView sealed,
   EVP_CIPHER_CTX* context = ThreadContext();
   int written = 0;
   const bool opened =
-      EVP_DecryptInit_ex(context, EVP_aes_256_gcm(), nullptr, key.data(), sealed.data()) == 1 &&
+      EVP_DecryptInit_ex(context, Cipher(), nullptr, key.data(), sealed.data()) == 1 &&
       EVP_DecryptUpdate(context, nullptr, &written, AsBytes(purpose).data(),
                         static_cast<int>(purpose.size())) == 1 &&
       EVP_DecryptUpdate(context, plain.data(), &written, sealed.data() + kNonceSize,
