@@ -38,6 +38,7 @@ World::World(Ground& ground, Fibers& fibers, uint64_t seed, Planted planted)
     : ground_(ground),
       fibers_(fibers),
       planted_(planted),
+      reserve_(seed % 4 == 0),
       chance_(seed),
       store_(std::make_shared<test_support::MemoryStore>(clock_)) {
   // Its certificates are valid from now on, and the clock may jump back.
@@ -68,6 +69,7 @@ World::~World() {
 void World::Birth() {
   issue::PipelineOptions options;
   options.image_certificate = ground_.workshop.sandbox.image_certificate;
+  options.reserve.size = reserve_ ? 2 : 0;
   const Fate fate{chance_, facts_, calm_, absl::StrCat("replica-", ++born_)};
   replicas_.push_back(std::make_unique<Replica>(fate, store_, ground_.workshop.token, clock_,
                                                 observer_, options, chance_.Below(1ULL << 62),
@@ -150,6 +152,8 @@ void World::Step() {
   for (const auto& replica : replicas_) living += replica->fate.dead ? 0 : 1;
   if (living == 0 || (living < kMostLiving && chance_.Happens(2))) Birth();
   Replica& replica = *Living();
+  // A batch of the reserve's, in one step: it touches neither store nor token.
+  if (reserve_ && chance_.Happens(10)) replica.pipeline->RunBatch(issue::Pipeline::Queue::kReserve);
   const uint64_t what = chance_.Below(100);
   if (what < 8) {
     Who who;

@@ -80,6 +80,7 @@ class World {
   Ground& ground_;
   Fibers& fibers_;
   const Planted planted_;
+  const bool reserve_;  // verifiers and keys are made ahead, two of each
   Chance chance_;
   Facts facts_;
   bool calm_ = false;
