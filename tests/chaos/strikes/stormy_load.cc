@@ -83,24 +83,32 @@ Storm StormyLoad::Take(Steady::time_point begun) {
   return taken;
 }
 
-Storm StormyLoad::Closed(int in_flight, milliseconds length) {
+Storm StormyLoad::Run(milliseconds length, const std::function<void(double)>& ask) {
   const auto begun = Steady::now();
-  while (Steady::now() < begun + length) {
-    while (under_way_ < in_flight) Ask();
+  auto counted = begun;
+  while (Steady::now() < begun + kLeadIn + length) {
+    if (counted == begun && Steady::now() >= begun + kLeadIn) {
+      counted = Steady::now();
+      const std::lock_guard lock(mutex_);
+      storm_ = Storm();
+    }
+    ask(std::chrono::duration<double>(Steady::now() - begun).count());
     std::this_thread::sleep_for(milliseconds(1));
   }
-  return Take(begun);
+  return Take(counted);
+}
+
+Storm StormyLoad::Closed(int in_flight, milliseconds length) {
+  return Run(length, [&](double) {
+    while (under_way_ < in_flight) Ask();
+  });
 }
 
 Storm StormyLoad::Open(double rate, milliseconds length) {
-  const auto begun = Steady::now();
   uint64_t asked = 0;
-  while (Steady::now() < begun + length) {
-    const double passed = std::chrono::duration<double>(Steady::now() - begun).count();
+  return Run(length, [&](double passed) {
     for (; static_cast<double>(asked) < rate * passed; ++asked) Ask();
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return Take(begun);
+  });
 }
 
 }  // namespace assay::chaos

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,6 +29,8 @@ class StormyLoad {
   StormyLoad(std::vector<std::shared_ptr<grpc::Channel>> channels, std::string lot,
              std::chrono::milliseconds patience);
 
+  // Both ask for kLeadIn before anything is counted: how many places fill up at first, and what
+  // that costs, is not what is asked here.
   // So many calls under way, for so long.
   Storm Closed(int in_flight, std::chrono::milliseconds length);
   // So many calls a second, for so long.
@@ -37,6 +40,10 @@ class StormyLoad {
   using Steady = std::chrono::steady_clock;
   struct Call;
 
+  static constexpr std::chrono::milliseconds kLeadIn{1000};
+
+  // `ask` is called again and again with the seconds that have passed.
+  Storm Run(std::chrono::milliseconds length, const std::function<void(double)>& ask);
   void Ask();
   void Count(const Call& call, const grpc::Status& status);
   Storm Take(Steady::time_point begun);
