@@ -143,6 +143,7 @@ void DeriveByOpenssl(Pbkdf2Feed& feed) {
     // Only a lack of memory can end here, and a half-made key must not leave.
     if (made != 1) std::abort();
     feed.Ended(job);
+    feed.StepEnded();
   }
 }
 

@@ -54,6 +54,8 @@ class Pbkdf2Feed {
   virtual const Pbkdf2Job* Next() = 0;
   // The job's key is filled.
   virtual void Ended(const Pbkdf2Job& job) = 0;
+  // All that end in one step have: what was gathered of them may go on.
+  virtual void StepEnded() {}
 };
 
 // Until none waits and all are ended. A job takes lanes as soon as they come free and does not wait

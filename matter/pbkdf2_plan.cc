@@ -57,6 +57,7 @@ class Lanes {
       if (active_ == 0) return;
       Iterate();
       Retire();
+      feed_.StepEnded();
     }
   }
 
@@ -159,7 +160,7 @@ class Lanes {
       }
       EndBlock(*slot.of);
     }
-    OPENSSL_cleanse(&slots_[kept], sizeof(Slot) * (active_ - kept));
+    OPENSSL_cleanse(slots_.data() + kept, sizeof(Slot) * (active_ - kept));
     active_ = kept;
   }
 

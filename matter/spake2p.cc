@@ -118,6 +118,8 @@ class Derivations final : public Pbkdf2Feed {
     feed_.Ended(job);
   }
 
+  void StepEnded() override { feed_.StepEnded(); }
+
  private:
   static constexpr size_t kPasscodeSize = 4;
   struct UnderWay {

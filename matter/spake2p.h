@@ -60,6 +60,8 @@ class VerifierFeed {
   virtual VerifierJob* Next() = 0;
   // The job has its answer. Jobs end in any order.
   virtual void Ended(VerifierJob& job) = 0;
+  // All that end in one step have: what was gathered of them may go on.
+  virtual void StepEnded() {}
 };
 
 // The same for as long as jobs come: until none waits and all are ended (see DeriveKeys of a feed).

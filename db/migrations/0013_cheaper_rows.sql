@@ -7,8 +7,8 @@ BEGIN
   INSERT INTO devices_waiting VALUES (NEW.row) ON CONFLICT DO NOTHING;
   RETURN NULL;
 END $$;
-DROP TRIGGER devices_waiting_add ON devices;
-CREATE TRIGGER devices_waiting_add AFTER INSERT ON devices FOR EACH ROW
+-- Replaced, not dropped and made: that would wait for every reader of the table.
+CREATE OR REPLACE TRIGGER devices_waiting_add AFTER INSERT ON devices FOR EACH ROW
   WHEN (current_setting('assay.lists_waiting', true) IS DISTINCT FROM 'on')
   EXECUTE FUNCTION devices_waiting_add_one();
 DROP FUNCTION devices_waiting_add();

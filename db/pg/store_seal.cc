@@ -35,7 +35,7 @@ const Statement kSeal = {
     "codes) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
     "$4::bytea[], $5::bytea[], "
     "$6::bytea[], $7::bytea[], $8::bytea[]) RETURNING row) "
-    "INSERT INTO devices_waiting SELECT row FROM made"};
+    "INSERT INTO devices_waiting SELECT row FROM made ON CONFLICT DO NOTHING"};
 const Statement kSealedAs = {"seal_before",
                              "SELECT attempt_id, dac_sha256, image_sha256 FROM devices WHERE "
                              "attempt_id = ANY ($1::bigint[])"};

@@ -144,7 +144,12 @@ bool SealWhole(Transaction& transaction, std::span<const db::Seal> seals,
   Params params = Params().Ints(attempts).Int(seals[places.front()].lot_id).Int(count);
   params.Text(db::kSealEntry).Texts(entries).Blobs(sealed).Ints(discriminators);
   params.Blobs(dac_digests).Blobs(dacs).Blobs(image_digests).Blobs(signatures).Blobs(codes);
-  return transaction.Run(kSealWhole, params).affected() == count;
+  try {
+    return transaction.Run(kSealWhole, params).affected() == count;
+  } catch (const pqxx::sql_error& thrown) {
+    if (thrown.sqlstate() != kUniqueViolation) throw;
+    return false;
+  }
 }
 
 }  // namespace assay::pg

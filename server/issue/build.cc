@@ -1,5 +1,7 @@
 #include "server/issue/build.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
@@ -210,6 +212,7 @@ bool TakeReady(Work& work, Reserve& reserve) {
   auto ready = reserve.TakeVerifier({lot::IterationsOf(spec), lot::SaltLengthOf(spec)});
   if (!ready) return false;
   work.passcode = ready->passcode;
+  OPENSSL_cleanse(&ready->passcode, sizeof ready->passcode);
   work.salt = std::move(ready->salt);
   work.verifier = std::move(ready->verifier);
   return true;
@@ -375,7 +378,7 @@ matter::VerifierJob VerifierJobOf(const Work& work) {
   return job;
 }
 
-absl::Status TakeVerifier(Work& work, matter::VerifierJob job) {
+absl::Status TakeVerifier(Work& work, matter::VerifierJob& job) {
   ASSAY_RETURN_IF_ERROR(job.status);
   const std::string& given = work.request.values().verifier();
   if (!given.empty() && !EqualInConstantTime(AsBytes(given), job.verifier.view())) {

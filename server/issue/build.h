@@ -33,6 +33,6 @@ absl::Status Build(Work& work, Random& random, const Clock& clock, Reserve* rese
 // VERIFIER_MISMATCH where the line gave another one.
 bool NeedsVerifier(const Work& work);
 matter::VerifierJob VerifierJobOf(const Work& work);
-absl::Status TakeVerifier(Work& work, matter::VerifierJob job);
+absl::Status TakeVerifier(Work& work, matter::VerifierJob& job);
 
 }  // namespace assay::issue

@@ -46,9 +46,11 @@ class Pipeline::Impl {
   }
   void VoidOrphans() { RetryOrphans(); }
   PipelineCounters Counters() const {
+    // Before the lock: whoever fills the reserve has the lowest priority and a lock of its own.
+    const ReserveCounters reserve = reserve_ != nullptr ? reserve_->Counters() : ReserveCounters();
+    const int queued = crypto_.Waiting() + verifiers_.Waiting();
     const std::lock_guard lock(mutex_);
-    return {gate_.in_flight(), crypto_.Waiting() + verifiers_.Waiting(),
-            reserve_ != nullptr ? reserve_->Counters() : ReserveCounters()};
+    return {gate_.in_flight(), queued, reserve};
   }
   bool RunBatch(Queue queue) {
     if (queue == Queue::kReserve) return reserve_ != nullptr && reserve_->FillStep();

@@ -1,3 +1,5 @@
+#include <openssl/crypto.h>
+
 #include <list>
 
 #include "base/refusal.h"
@@ -62,7 +64,6 @@ class Pipeline::Impl::Verifiers final : public matter::VerifierFeed {
   ~Verifiers() override { PassOn(); }
 
   matter::VerifierJob* Next() override {
-    PassOn();
     while (const WorkPtr work = TakeWork()) {
       if (pipeline_.RefuseIfLate(work)) continue;
       return &under_way_.emplace_back(UnderWay{work, VerifierJobOf(*work)}).job;
@@ -74,7 +75,8 @@ class Pipeline::Impl::Verifiers final : public matter::VerifierFeed {
     const auto one = std::find_if(under_way_.begin(), under_way_.end(),
                                   [&](const UnderWay& other) { return &other.job == &job; });
     const WorkPtr work = std::move(one->work);
-    const absl::Status taken = TakeVerifier(*work, std::move(job));
+    const absl::Status taken = TakeVerifier(*work, job);
+    OPENSSL_cleanse(&job.passcode, sizeof job.passcode);
     under_way_.erase(one);
     if (taken.ok()) {
       ended_.push_back(work);
@@ -82,6 +84,8 @@ class Pipeline::Impl::Verifiers final : public matter::VerifierFeed {
       pipeline_.Refused(work, taken);
     }
   }
+
+  void StepEnded() override { PassOn(); }
 
  private:
   struct UnderWay {

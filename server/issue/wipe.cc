@@ -1,5 +1,7 @@
 #include "server/issue/wipe.h"
 
+#include <openssl/crypto.h>
+
 #include "base/secret.h"
 #include "server/issue/work.h"
 
@@ -32,6 +34,8 @@ Work::~Work() {
   WipeRequest(request);
   WipeText(qr_code);
   WipeText(manual_code);
+  OPENSSL_cleanse(&passcode, sizeof passcode);
+  OPENSSL_cleanse(&payload.passcode, sizeof payload.passcode);
   if (sealed.has_identity()) WipeIdentity(*sealed.mutable_identity());
 }
 

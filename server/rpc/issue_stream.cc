@@ -55,7 +55,7 @@ IssueStream::Next IssueStream::DecideLocked() {
   }
   if (!writing_ && !answers_.empty()) {
     writing_ = true;
-    next.write = true;
+    next.write = &answers_.front();
     next.more = answers_.size() > 1;
   }
   if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_) {
@@ -68,10 +68,10 @@ IssueStream::Next IssueStream::DecideLocked() {
 void IssueStream::Do(Next next) {
   // With both to start, the write that is not yet started keeps the stream alive over the read.
   if (next.read) StartRead(&request_);
-  if (next.write) {
+  if (next.write != nullptr) {
     grpc::WriteOptions options;
     if (next.more) options.set_buffer_hint();
-    StartWrite(&answers_.front(), options);
+    StartWrite(next.write, options);
   }
   if (next.finish) Finish(call_->End(end_));
 }
@@ -137,6 +137,13 @@ void IssueStream::Answer(const std::shared_ptr<Call>& item, std::string ticket,
   Do(next);
 }
 
+void IssueStream::DropAnswers() {
+  for (v1::IssueStreamResponse& answer : answers_) {
+    if (answer.has_issued()) issue::WipeIdentity(*answer.mutable_issued()->mutable_identity());
+  }
+  answers_.clear();
+}
+
 void IssueStream::OnWriteDone(bool ok) {
   std::unique_lock lock(mutex_);
   writing_ = false;
@@ -149,7 +156,7 @@ void IssueStream::OnWriteDone(bool ok) {
   } else {
     broken_ = true;
     read_ended_ = true;
-    answers_.clear();
+    DropAnswers();
   }
   const Next next = DecideLocked();
   lock.unlock();
@@ -162,7 +169,7 @@ void IssueStream::OnCancel() {
   broken_ = true;
   read_ended_ = true;
   // The write under way owns the front until OnWriteDone.
-  if (!writing_) answers_.clear();
+  if (!writing_) DropAnswers();
   const Next next = DecideLocked();
   lock.unlock();
   Do(next);

@@ -33,7 +33,8 @@ class IssueStream final
 
  private:
   struct Next {
-    bool read = false, write = false, finish = false;
+    bool read = false, finish = false;
+    const v1::IssueStreamResponse* write = nullptr;  // stays where it is until it is written
     bool more = false;  // answers wait behind the one that is written, which need not leave at once
   };
   void Answer(const std::shared_ptr<Call>& item, std::string ticket,
@@ -41,6 +42,8 @@ class IssueStream final
   // Decides under the lock what to start; Do starts it without the lock. Nothing of the stream is
   // touched after the last start, for the stream may end on another thread by then.
   Next DecideLocked();
+  // Nobody will read them: what they hold is wiped.
+  void DropAnswers();
   void Do(Next next);
 
   const FrontDesk& desk_;
