@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::string_view kMethod = "assay.v1.IssuanceService/IssueStream";
 
+void WipeAnswer(v1::IssueStreamResponse& answer) {
+  if (answer.has_issued()) issue::WipeIdentity(*answer.mutable_issued()->mutable_identity());
+}
+
 }  // namespace
 
 IssueStream::IssueStream(const FrontDesk& desk, const IssuanceCalls& calls,
@@ -131,16 +135,18 @@ void IssueStream::Answer(const std::shared_ptr<Call>& item, std::string ticket,
   --in_flight_;
   // After a broken write nobody listens; the identity stays sealed and the line asks again by its
   // ticket.
-  if (!broken_) answers_.push_back(std::move(answer));
+  if (broken_) {
+    WipeAnswer(answer);
+  } else {
+    answers_.push_back(std::move(answer));
+  }
   const Next next = DecideLocked();
   lock.unlock();
   Do(next);
 }
 
 void IssueStream::DropAnswers() {
-  for (v1::IssueStreamResponse& answer : answers_) {
-    if (answer.has_issued()) issue::WipeIdentity(*answer.mutable_issued()->mutable_identity());
-  }
+  for (v1::IssueStreamResponse& answer : answers_) WipeAnswer(answer);
   answers_.clear();
 }
 
@@ -149,9 +155,7 @@ void IssueStream::OnWriteDone(bool ok) {
   writing_ = false;
   if (ok) {
     // Written, and so serialized: gRPC has its own copy by now.
-    if (answers_.front().has_issued()) {
-      issue::WipeIdentity(*answers_.front().mutable_issued()->mutable_identity());
-    }
+    WipeAnswer(answers_.front());
     answers_.pop_front();
   } else {
     broken_ = true;
@@ -176,6 +180,7 @@ void IssueStream::OnCancel() {
 }
 
 void IssueStream::OnDone() {
+  DropAnswers();
   gone_(this);
   delete this;
 }

@@ -13,7 +13,7 @@ namespace assay::bench {
 namespace {
 
 // One stream. A hold keeps gRPC from ending it between a write that is decided and its start: it is
-// let go when the answers have ended and no write is under way.
+// let go when the answers have ended and no write, nor the close, is under way.
 class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueStreamResponse> {
  public:
   Stream(const std::shared_ptr<grpc::Channel>& channel, const Take& take)
@@ -45,10 +45,11 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
     std::unique_lock lock(mutex_);
     closing_ = true;
     const bool close = !writing_ && !ended_;
+    writing_ = writing_ || close;
     lock.unlock();
     if (close) StartWritesDone();
     lock.lock();
-    changed_.wait(lock, [&] { return done_; });
+    changed_.wait(lock, [&] { return gone_; });
   }
 
   void OnReadDone(bool ok) override {
@@ -67,8 +68,8 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
     to_write_.pop_front();
     if (ended_ || !ok) to_write_.clear();
     if (to_write_.empty()) {
-      writing_ = false;
       const bool close = closing_ && !ended_;
+      writing_ = close;
       if (ended_) RemoveHold();
       lock.unlock();
       if (close) StartWritesDone();
@@ -78,15 +79,22 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
     WriteFront();
   }
 
+  void OnWritesDoneDone(bool) override {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (ended_) RemoveHold();
+  }
+
   void OnDone(const grpc::Status& status) override {
     std::unique_lock lock(mutex_);
     fault_ = "the stream ended: " + status.error_message();
+    done_ = true;
     const auto open = std::move(open_);
     open_.clear();
     lock.unlock();
     for (const auto& [ticket, question] : open) take_(question, fault_);
     lock.lock();
-    done_ = true;
+    gone_ = true;
     changed_.notify_all();
   }
 
@@ -120,7 +128,9 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
   std::condition_variable changed_;
   std::unordered_map<std::string, Question> open_;
   std::deque<const v1::IssueRequest*> to_write_;  // of open_; front: the write under way
-  bool writing_ = false, closing_ = false, ended_ = false, done_ = false;
+  bool writing_ = false, closing_ = false, ended_ = false;
+  bool done_ = false;  // nothing more is kept in open_
+  bool gone_ = false;  // OnDone is through
   std::string fault_;
 };
 
