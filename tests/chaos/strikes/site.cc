@@ -16,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "db/pg/migrate.h"
 #include "db/pg/pg_options.h"
+#include "tests/support/softhsm_fixture.h"
 
 namespace assay::chaos {
 namespace {
@@ -101,7 +102,7 @@ std::string Site::ConfigFor(const SiteOptions& options) const {
                          through.substr(user));
   std::string limits = "health_interval: 200ms, drain: 20s";
   for (const std::string& limit : options.limits) absl::StrAppend(&limits, ", ", limit);
-  const std::vector<std::pair<std::string, std::string>> changes = {
+  std::vector<std::pair<std::string, std::string>> changes = {
       {"listen: localhost:0", "listen: localhost:PORT"},
       {"metrics: {listen: '127.0.0.1:0'}", "metrics: {listen: '127.0.0.1:METRICS_PORT'}"},
       {"log: {level: error}", "log: {level: info}"},
@@ -110,6 +111,10 @@ std::string Site::ConfigFor(const SiteOptions& options) const {
        "  pool: 6\n  connect_timeout: 2s\n  statement_timeout: 2s\n  call_timeout: 3s\n"
        "  pool_timeout: 2s\n"},
       {"health_interval: 200ms, drain: 20s", limits}};
+  if (!options.module.empty()) {
+    changes.emplace_back("module: " + test_support::SoftHsm::ModulePath(),
+                         "module: " + options.module);
+  }
   for (const auto& [from, to] : changes) {
     if (config.find(from) == std::string::npos) throw std::runtime_error("not there: " + from);
     config = absl::StrReplaceAll(config, {{from, to}});

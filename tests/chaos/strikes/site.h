@@ -26,6 +26,8 @@ struct SiteOptions {
   uint32_t iterations = 1000;
   // Lines of the configuration under `limits:`, "max_in_flight: 64".
   std::vector<std::string> limits = {};
+  // A PKCS#11 module in SoftHSM's place, and lines that follow it.
+  std::string module = {};
   AssaydOptions assayd = {};
 };
 
