@@ -22,10 +22,13 @@ class Pace {
       done_ = 0;
     }
     if (served) ++done_;
+    // Tickets end many at a time: a short window is as often too fast as too slow, and who was let
+    // in by one that was too fast expires.
     const std::chrono::duration<double> passed = now - began_;
-    if (passed < kWindow) return;
+    if (passed < (Known(now) ? kWindow : kFirstWindow)) return;
     const double rate = done_ / passed.count();
-    rate_ = Known(now) ? (rate_ + rate) / 2 : rate;
+    // What got much slower is believed at once: too many let in would all expire.
+    rate_ = Known(now) && rate > rate_ / 2 ? (rate_ + rate) / 2 : rate;
     measured_ = now;
     began_ = now;
     done_ = 0;
@@ -41,7 +44,7 @@ class Pace {
 
  private:
   static constexpr int kBusy = 32;  // enough to keep every thread at work
-  static constexpr std::chrono::milliseconds kWindow{250}, kKept{2000};
+  static constexpr std::chrono::milliseconds kFirstWindow{250}, kWindow{1000}, kKept{2000};
   static constexpr double kMargin = 1.5, kLeast = 1;
 
   bool Known(Time now) const { return rate_ > 0 && now - measured_ < kKept; }

@@ -20,8 +20,8 @@ using std::chrono::milliseconds;
 using test_support::FaultList;
 
 constexpr milliseconds kPatience{2000};
-constexpr char kHsm[] = "C_Sign always delay 5";  // ms; an identity takes two
-constexpr char kSignerThreads[] = "\n  signer_threads: 2";
+constexpr char kHsm[] = "C_Sign always delay 20";  // ms; an identity takes two
+constexpr char kSignerThreads[] = "\n  signer_threads: 4";
 
 // With ASSAY_CHAOS_ITERATIONS the processor is what bounds the service, and the HSM is quick
 // (docs/performance.md has figures).
@@ -76,7 +76,7 @@ TEST(Overload, ThreeTimesTheLoadLeavesTheGoodputAndRefusesTheRestAtOnceWithAHint
   std::vector<double> answers, refusals;
   // Peak and storm in turn, for what else the machine does changes both. More turns where the
   // first ones do not settle it.
-  for (int turn = 0; turn < 6 && (turn < 2 || goodput < 0.9 * peak); ++turn) {
+  for (int turn = 0; turn < 10 && (turn < 2 || goodput < 0.9 * peak); ++turn) {
     const Storm calm = load.Closed(64, length);
     const Storm storm = load.Open(3 * calm.Rate(), length);
     Tell("peak", calm);

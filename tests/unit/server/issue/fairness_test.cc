@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "server/issue/fair_gate.h"
 #include "server/issue/lanes.h"
-#include "server/issue/pace.h"
 #include "server/issue/seal_rest.h"
 #include "tests/unit/server/issue/workshop.h"
 
@@ -111,26 +110,6 @@ TEST(LanesTest, LanesTakeTurnsAndKeepTheirOwnOrder) {
   std::vector<int> order;
   while (!lanes.empty()) order.push_back(lanes.Pop());
   EXPECT_THAT(order, ElementsAre(1, 10, 20, 2, 3, 4));
-}
-
-TEST(PaceTest, WhatIsUnderWayTellsHowLongANewOneWaitsAndIsForgottenWhenThereIsLittleToDo) {
-  Pace pace;
-  Pace::Time now{};
-  EXPECT_EQ(pace.WaitBehind(1000, now).count(), 0);
-  for (int i = 0; i < 1000; ++i) {
-    now += std::chrono::milliseconds(1);
-    pace.Note(100, true, now);
-  }
-  // A thousand a second, with half as much again to be safe.
-  EXPECT_NEAR(static_cast<double>(pace.WaitBehind(400, now).count()), 600, 12);
-  EXPECT_EQ(pace.WaitBehind(10, now).count(), 0);
-  for (int i = 0; i < 2000; ++i) {
-    now += std::chrono::milliseconds(1);
-    pace.Note(100, i % 10 == 0, now);
-  }
-  EXPECT_GT(pace.WaitBehind(400, now).count(), 4000);
-  now += std::chrono::seconds(3);
-  EXPECT_EQ(pace.WaitBehind(400, now).count(), 0);
 }
 
 // ---- the pipeline
