@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/time/time.h"
 #include "base/bytes.h"
 #include "base/secret.h"
 
@@ -27,6 +28,11 @@ class Random {
     return bytes;
   }
 };
+
+// `size` bytes, at least six, that begin with the time since 1970 in milliseconds, as UUIDs of
+// version 7 do (RFC 9562 5.7); the rest is random. What is made one after the other then stands
+// side by side in a database's indexes, which costs a large one far less than chance does.
+Bytes DrawInOrderOfTime(Random& random, size_t size, absl::Time now);
 
 // OpenSSL's CSPRNG, seeded by the operating system.
 class SystemRandom final : public Random {

@@ -130,9 +130,9 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
   return absl::OkStatus();
 }
 
-std::string DrawDeviceId(Random& random) {
-  Bytes bytes = random.Draw(16);
-  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x40);  // RFC 4122: version 4
+std::string DrawDeviceId(Random& random, absl::Time now) {
+  Bytes bytes = DrawInOrderOfTime(random, 16, now);
+  bytes[6] = static_cast<uint8_t>((bytes[6] & 0x0F) | 0x70);  // RFC 9562 5.7: version 7
   bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3F) | 0x80);
   const std::string hex = ToHex(bytes);
   return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
@@ -327,15 +327,17 @@ absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPla
   return CheckValues(request.values(), plan.spec, production);
 }
 
-absl::Status Claim(Work& work, Random& random, bool production, Reserve* reserve) {
+absl::Status Claim(Work& work, Random& random, const Clock& clock, bool production,
+                   Reserve* reserve) {
   const v1::ProductSpec& spec = work.plan->spec;
   const v1::DeviceValues& values = work.request.values();
   const SdkDefaults defaults = DefaultsFor(production);
-  work.attempt_name = DrawDeviceId(random);
+  const absl::Time now = clock.Now();
+  work.attempt_name = DrawDeviceId(random, now);
   work.device_id = work.module ? work.module->device_id : work.attempt_name;
   work.serial_number = values.serial_number();
   if (work.serial_number.empty() && work.module) work.serial_number = work.module->serial_number;
-  if (work.serial_number.empty()) work.serial_number = ToHex(random.Draw(16));
+  if (work.serial_number.empty()) work.serial_number = ToHex(DrawInOrderOfTime(random, 16, now));
   const bool holds = lot::HoldsCommissioning(spec);
   work.discriminator = 0;
   if (holds) {

@@ -23,7 +23,8 @@ absl::Status CheckAgainstPlan(const v1::IssueRequest& request, const lot::LotPla
 // Step 3: the unit's own values, drawn where the line gave none. What must be unique is held so by
 // the store in step 5. `reserve`, which may be null, is asked for passcode, salt and verifier where
 // all are to be drawn; what was taken is lost if the ticket is refused.
-absl::Status Claim(Work& work, Random& random, bool production, Reserve* reserve);
+absl::Status Claim(Work& work, Random& random, const Clock& clock, bool production,
+                   Reserve* reserve);
 
 // Step 4 but for the verifier: codes, key (of `reserve`, which may be null), TBS. A refusal leaves
 // nothing behind.

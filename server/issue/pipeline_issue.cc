@@ -31,7 +31,7 @@ void Pipeline::Impl::BuildBatch(std::vector<WorkPtr> batch) {
   for (const WorkPtr& work : batch) {
     if (RefuseIfLate(work)) continue;
     work->step_started = Steady::now();
-    absl::Status refusal = Claim(*work, random_, options_.production, reserve_.get());
+    absl::Status refusal = Claim(*work, random_, clock_, options_.production, reserve_.get());
     if (refusal.ok()) {
       StepDone(*work, Step::kClaim);
       // The cheap parts go first: a bad CSR must not cost a key derivation.

@@ -177,16 +177,16 @@ TEST_F(ReservePipelineTest, ValuesThatWereAnotherUnitsAreDrawnAnewNotTaken) {
   plan->spec = shop_.Light();
   Work work;
   work.plan = plan;
-  ASSERT_TRUE(Claim(work, shop_.random, true, &reserve).ok());
+  ASSERT_TRUE(Claim(work, shop_.random, shop_.clock, true, &reserve).ok());
   EXPECT_TRUE(NeedsVerifier(work)) << "the reserve was empty";
   while (reserve.FillStep()) {
   }
-  ASSERT_TRUE(Claim(work, shop_.random, true, &reserve).ok());
+  ASSERT_TRUE(Claim(work, shop_.random, shop_.clock, true, &reserve).ok());
   EXPECT_FALSE(NeedsVerifier(work));
   const uint32_t taken = work.passcode;
   const Bytes salt = work.salt;
   work.draws = 1;
-  ASSERT_TRUE(Claim(work, shop_.random, true, &reserve).ok());
+  ASSERT_TRUE(Claim(work, shop_.random, shop_.clock, true, &reserve).ok());
   EXPECT_TRUE(NeedsVerifier(work)) << "not the verifier of the values before";
   EXPECT_TRUE(work.verifier.empty());
   EXPECT_NE(std::pair(work.passcode, work.salt), std::pair(taken, salt));
