@@ -11,7 +11,8 @@ import time
 import profile_of
 from measure import BY_STREAM, SERVER_KEY, WAYS, Loader, percentile, summary
 
-ROWS_LEAD_IN = 40  # seconds
+ROWS_LEAD_IN = 10, 12  # seconds, and how often at most
+ROWS_FULL_PAGES = 0.3  # an identity puts so many whole pages into the WAL, or fewer, once most were there
 LARGE_LOT = "server-key"
 STEPS = ("admit", "ticket", "claim", "build", "intent", "sign", "verify", "seal")
 STEADY_BAR_MS = {1000: 50, 10000: 80}
@@ -222,11 +223,8 @@ class Session:
             loaders[rows] = Loader(self.sandbox, service)
             lot = loaders[rows].lot(1000, LARGE_LOT)
             self.fill(service, rows, lot)
-        # The first change of a page after a checkpoint puts the whole page into the WAL, and filling ends with
-        # checkpoints: a database in use is past that, but for a moment each quarter of an hour.
         for rows, loader in loaders.items():
-            self.say(f"{rows:,} rows: {ROWS_LEAD_IN} s that are not counted")
-            self.window(loader, 1000, LARGE_LOT, ROWS_LEAD_IN, "--in-flight", 64)
+            self.warm(rows, loader)
         rates = {rows: [] for rows in services}
         ratios = []
         for number in range(self.plan.row_pairs):
@@ -243,6 +241,23 @@ class Session:
                                "rates": [{"rows": rows, **summary(seen)} for rows, seen in rates.items()]}
         for service in services.values():
             service.stop()
+
+    def warm(self, rows, loader):
+        """Issues until what is measured is a database in use. The first change of a page after a checkpoint puts the whole
+        page into the WAL, and filling ends with checkpoints; in use that is a moment each quarter of an hour."""
+        seconds, times = ROWS_LEAD_IN
+        for number in range(times):
+            before = self.full_pages()
+            issued = self.window(loader, 1000, LARGE_LOT, seconds, "--in-flight", 64).issued
+            pages = (self.full_pages() - before) / issued
+            if pages < ROWS_FULL_PAGES:
+                break
+        self.say(f"{rows:,} rows: {seconds * (number + 1)} s that are not counted; at the end {pages:.2f} whole pages an "
+                 "identity in the WAL")
+
+    def full_pages(self):
+        time.sleep(1.5)  # PostgreSQL's processes tell what they did within a second
+        return int(self.sandbox.sql("postgres", "SELECT wal_fpi FROM pg_stat_wal"))
 
     def fill(self, service, rows, lot):
         database = os.path.basename(service.config).removeprefix("assayd-").removesuffix(".yaml")
