@@ -71,12 +71,12 @@ TEST(Overload, ThreeTimesTheLoadLeavesTheGoodputAndRefusesTheRestAtOnceWithAHint
   for (int i = 0; i < 4; ++i) channels.push_back(site.Channel());
   StormyLoad load(channels, kLot, kPatience);
   (void)load.Closed(64, milliseconds(1000));
-  const milliseconds length = milliseconds(3000) * Rounds();
+  const milliseconds length = milliseconds(6000) * Rounds();
   double peak = 0, goodput = 0;
   std::vector<double> answers, refusals;
   // Peak and storm in turn, for what else the machine does changes both. More turns where the
   // first ones do not settle it.
-  for (int turn = 0; turn < 10 && (turn < 2 || goodput < 0.9 * peak); ++turn) {
+  for (int turn = 0; turn < 6 && (turn < 2 || goodput < 0.9 * peak); ++turn) {
     const Storm calm = load.Closed(64, length);
     const Storm storm = load.Open(3 * calm.Rate(), length);
     Tell("peak", calm);

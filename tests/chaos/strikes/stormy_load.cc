@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/office.h"
@@ -50,6 +51,7 @@ void StormyLoad::Count(const Call& call, const grpc::Status& status) {
   if (status.ok()) {
     const bool in_time = took <= static_cast<double>(patience_.count());
     ++(in_time ? storm_.given : storm_.late);
+    last_given_ = Steady::now();
     storm_.answer_ms.push_back(took);
   } else if (reason == "OVERLOADED") {
     ++storm_.overloaded;
@@ -63,39 +65,20 @@ void StormyLoad::Count(const Call& call, const grpc::Status& status) {
   }
 }
 
-Storm StormyLoad::Take(Steady::time_point begun) {
-  const double seconds = std::chrono::duration<double>(Steady::now() - begun).count();
-  Storm taken;
-  {
-    const std::lock_guard lock(mutex_);
-    taken.given = storm_.given;
-  }
-  while (under_way_ > 0) std::this_thread::sleep_for(milliseconds(1));
-  const std::lock_guard lock(mutex_);
-  const uint64_t given = taken.given;
-  std::swap(taken, storm_);
-  storm_ = Storm();
-  // What was answered after the end belongs to no second of it.
-  taken.given = given;
-  taken.seconds = seconds;
-  std::sort(taken.answer_ms.begin(), taken.answer_ms.end());
-  std::sort(taken.refusal_ms.begin(), taken.refusal_ms.end());
-  return taken;
-}
-
 Storm StormyLoad::Run(milliseconds length, const std::function<void(double)>& ask) {
   const auto begun = Steady::now();
-  auto counted = begun;
-  while (Steady::now() < begun + kLeadIn + length) {
-    if (counted == begun && Steady::now() >= begun + kLeadIn) {
-      counted = Steady::now();
-      const std::lock_guard lock(mutex_);
-      storm_ = Storm();
-    }
+  last_given_ = begun;
+  while (Steady::now() < begun + length) {
     ask(std::chrono::duration<double>(Steady::now() - begun).count());
     std::this_thread::sleep_for(milliseconds(1));
   }
-  return Take(counted);
+  while (under_way_ > 0) std::this_thread::sleep_for(milliseconds(1));
+  const std::lock_guard lock(mutex_);
+  Storm storm = std::exchange(storm_, Storm());
+  storm.seconds = std::chrono::duration<double>(last_given_ - begun).count();
+  std::sort(storm.answer_ms.begin(), storm.answer_ms.end());
+  std::sort(storm.refusal_ms.begin(), storm.refusal_ms.end());
+  return storm;
 }
 
 Storm StormyLoad::Closed(int in_flight, milliseconds length) {

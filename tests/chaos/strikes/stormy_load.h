@@ -29,8 +29,9 @@ class StormyLoad {
   StormyLoad(std::vector<std::shared_ptr<grpc::Channel>> channels, std::string lot,
              std::chrono::milliseconds patience);
 
-  // Both ask for kLeadIn before anything is counted: how many places fill up at first, and what
-  // that costs, is not what is asked here.
+  // Both count all that was given, from the first question to the last identity. Identities come in
+  // waves as long as a ticket is under way: a window cut out of the middle counts whole waves.
+
   // So many calls under way, for so long.
   Storm Closed(int in_flight, std::chrono::milliseconds length);
   // So many calls a second, for so long.
@@ -40,13 +41,10 @@ class StormyLoad {
   using Steady = std::chrono::steady_clock;
   struct Call;
 
-  static constexpr std::chrono::milliseconds kLeadIn{1000};
-
   // `ask` is called again and again with the seconds that have passed.
   Storm Run(std::chrono::milliseconds length, const std::function<void(double)>& ask);
   void Ask();
   void Count(const Call& call, const grpc::Status& status);
-  Storm Take(Steady::time_point begun);
 
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::vector<std::unique_ptr<v1::IssuanceService::Stub>> stubs_;
@@ -56,6 +54,7 @@ class StormyLoad {
   std::atomic<int> under_way_{0};
   std::mutex mutex_;
   Storm storm_;
+  Steady::time_point last_given_;
 };
 
 }  // namespace assay::chaos
