@@ -87,6 +87,19 @@ TEST(Migrate, ASchemaNewerThanTheProgramIsRefusedUnlessItWorksWithIt) {
   EXPECT_TRUE(HasReason(refused.status(), Reason::SCHEMA_MISMATCH)) << refused.status();
 }
 
+TEST(Migrate, TablesWithARowForEachDeviceAreSampledSparingly) {
+  const PgOptions options = NewDatabase();
+  ASSERT_TRUE(Migrator(options).Apply().ok());
+  const auto others = PostgresCluster::Execute(options.dsn, R"(
+    SELECT coalesce(string_agg(attrelid::regclass || '.' || attname, ', '), 'none')
+      FROM pg_attribute
+     WHERE attrelid = ANY (ARRAY['attempts', 'devices', 'device_outcomes', 'devices_waiting',
+             'sealed_identities', 'ledger_entries', 'devices_dac_skid']::regclass[])
+       AND attnum > 0 AND NOT attisdropped AND attstattarget <> 10)");
+  ASSERT_TRUE(others.ok()) << others.status();
+  EXPECT_EQ(*others, "none");
+}
+
 TEST(Migrate, ADatabaseThatIsDownIsARefusalAndNotAnException) {
   PgOptions options;
   options.dsn = "host=/nonexistent dbname=assay";
