@@ -19,6 +19,8 @@ class Lanes {
     at->second.push_back(std::move(item));
     ++size_;
   }
+  // What Pop would give; the queue is not empty.
+  const Item& Front() const { return lanes_.find(turns_.front())->second.front(); }
   // Of the lane whose turn it is; the queue is not empty.
   Item Pop() {
     const auto at = lanes_.find(turns_.front());

@@ -1,5 +1,7 @@
 #include "server/issue/pipeline.h"
 
+#include <algorithm>
+
 #include "matter/certificate.h"
 #include "server/issue/pipeline_impl.h"
 
@@ -13,6 +15,12 @@ constexpr int kVerifierBatch = 1;  // the others of a batch are taken while it r
 // Batches of one kind at once: half the threads, so that intents and seals do not hold each other
 // up and a batch is what gathered while the last one ran.
 int Half(int threads) { return threads < 2 ? 0 : threads / 2; }
+
+// An identity costs the database, and whoever wakes whom, the less the larger its batch. So a batch
+// waits until a fifth of the tickets under way are in it, though not for long beside what they all
+// take: whoever is alone waits for nobody (docs/performance.md, "What the database costs").
+constexpr int kGatheredOf = 5;
+constexpr std::chrono::microseconds kGatherForEach{500}, kGatherAtMost{20'000};
 
 std::string LineOf(const WorkPtr& work) { return work->caller.line; }
 
@@ -61,14 +69,11 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
                  {{kVerifierBatch, [this](auto batch) { MakeVerifiers(std::move(batch)); }}},
                  LineOf),
       database_(options_.store_threads,
-                {{options_.max_batch, [this](auto batch) { SealBatch(std::move(batch)); },
-                  Half(options_.store_threads)},
+                {Gathered(&Impl::SealBatch),
                  {options_.max_batch, [this](auto batch) { VoidBatch(std::move(batch)); }},
-                 {options_.max_batch, [this](auto batch) { IntentBatch(std::move(batch)); },
-                  Half(options_.store_threads)},
+                 Gathered(&Impl::IntentBatch),
                  {options_.max_batch, [this](auto batch) { ConfirmBatch(std::move(batch)); }},
-                 {options_.max_batch, [this](auto batch) { TicketBatch(std::move(batch)); },
-                  Half(options_.store_threads)}},
+                 Gathered(&Impl::TicketBatch)},
                 [](const Errand& errand) {
                   if (errand.work != nullptr) return errand.work->caller.line;
                   return errand.confirming != nullptr ? errand.confirming->caller.line
@@ -100,6 +105,20 @@ Pipeline::Impl::~Impl() {
   crypto_.Stop();
   verifiers_.Stop();
   database_.Stop();
+}
+
+WorkQueue<Pipeline::Impl::Errand>::Kind Pipeline::Impl::Gathered(
+    void (Impl::*run)(std::vector<Errand>)) {
+  return {options_.max_batch, [this, run](auto batch) { (this->*run)(std::move(batch)); },
+          Half(options_.store_threads),
+          [this](const Errand& first, size_t waiting) { return GatherUntil(first, waiting); }};
+}
+
+std::chrono::steady_clock::time_point Pipeline::Impl::GatherUntil(const Errand& first,
+                                                                  size_t waiting) const {
+  const int under_way = active_;
+  if (first.work == nullptr || static_cast<int>(waiting) * kGatheredOf >= under_way) return {};
+  return first.work->step_started + std::min(under_way * kGatherForEach, kGatherAtMost);
 }
 
 // ---- the door

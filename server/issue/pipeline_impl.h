@@ -1,6 +1,7 @@
 // The pipeline's inside, one class over several files: a file a stretch of the eight steps.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -97,6 +98,9 @@ class Pipeline::Impl {
     return absl::StrCat(request.lot(), "\n", request.ticket());
   }
 
+  // A kind of batch for the database, and until when it gathers.
+  WorkQueue<Errand>::Kind Gathered(void (Impl::*run)(std::vector<Errand>));
+  std::chrono::steady_clock::time_point GatherUntil(const Errand& first, size_t waiting) const;
   void TicketBatch(std::vector<Errand> batch);
   static absl::StatusOr<std::shared_ptr<const lot::LotPlan>> FindGranted(
       const access::Caller& caller, const std::string& lot, lot::BatchPlans& plans);
@@ -157,7 +161,7 @@ class Pipeline::Impl {
   std::condition_variable idle_;
   bool draining_ = false;
   FairGate gate_;
-  int active_ = 0;
+  std::atomic<int> active_ = 0;  // changed under the mutex
   Pace pace_;
   SealRest seal_rest_{options_.seal_rest};
   Lanes<WorkPtr> outside_;  // entered, and not worked on yet

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <latch>
 
 namespace assay::issue {
@@ -45,6 +46,85 @@ TEST(WorkQueue, KeepsWhatIsPushedTogetherInOneBatch) {
     queue.PushAll(0, {});
   }
   EXPECT_EQ(batches, (std::vector<Batch>{{1, 2, 3, 4, 5, 6}}));
+}
+
+// One kind that gathers until `enough` of it wait or the time given comes, and one that does not,
+// on one thread: batches in the order they ran, of the second kind as negative numbers.
+struct Gathering {
+  using Queue = WorkQueue<int>;
+
+  Gathering(size_t enough, Queue::Steady::time_point until)
+      : queue(1, {{4, [this](const Batch& batch) { Note(batch, 1); }, 0,
+                   [=](const int&, size_t waiting) {
+                     return waiting >= enough ? Queue::Steady::time_point() : until;
+                   }},
+                  {4, [this](const Batch& batch) { Note(batch, -1); }}}) {}
+  void Note(Batch batch, int sign) {
+    for (int& item : batch) item *= sign;
+    const std::lock_guard lock(mutex);
+    batches.push_back(std::move(batch));
+    ran.notify_all();
+  }
+  void Await(size_t count) {
+    std::unique_lock lock(mutex);
+    ran.wait(lock, [&] { return batches.size() >= count; });
+  }
+
+  std::mutex mutex;
+  std::condition_variable ran;
+  std::vector<Batch> batches;
+  Queue queue;
+};
+
+constexpr auto kNever = WorkQueue<int>::Steady::time_point::max();
+
+TEST(WorkQueue, LetsABatchGatherUntilItIsEnoughWhileOtherWorkGoesOn) {
+  Gathering all(3, kNever);
+  all.queue.Push(0, 1);
+  all.queue.Push(0, 2);
+  all.queue.Push(1, 7);
+  all.Await(1);
+  all.queue.Push(0, 3);
+  all.Await(2);
+  EXPECT_EQ(all.batches, (std::vector<Batch>{{-7}, {1, 2, 3}}));
+}
+
+TEST(WorkQueue, RunsAtOnceWhatNeedNotGather) {
+  Gathering all(1, kNever);
+  all.queue.Push(0, 1);
+  all.Await(1);
+  EXPECT_EQ(all.batches, (std::vector<Batch>{{1}}));
+}
+
+TEST(WorkQueue, RunsAGatheringBatchWhenItsTimeComes) {
+  Gathering all(3, WorkQueue<int>::Steady::now() + std::chrono::milliseconds(5));
+  all.queue.Push(0, 1);
+  all.Await(1);
+  EXPECT_EQ(all.batches, (std::vector<Batch>{{1}}));
+}
+
+TEST(WorkQueue, RunsAWholeBatchHoweverMuchItWouldGather) {
+  Gathering all(100, kNever);
+  all.queue.PushAll(0, {1, 2, 3, 4});
+  all.Await(1);
+  EXPECT_EQ(all.batches, (std::vector<Batch>{{1, 2, 3, 4}}));
+}
+
+TEST(WorkQueue, RunsWhatStillGathersWhenItStops) {
+  Gathering all(3, kNever);
+  all.queue.Push(0, 1);
+  all.queue.Stop();
+  EXPECT_EQ(all.batches, (std::vector<Batch>{{1}}));
+}
+
+TEST(WorkQueue, TakesAGatheringBatchAsItIsOnTheCallersThread) {
+  std::vector<Batch> batches;
+  WorkQueue<int> queue(0, {{4, [&](Batch batch) { batches.push_back(std::move(batch)); }, 0,
+                            [](const int&, size_t) { return kNever; }}});
+  queue.PushAll(0, {1, 2});
+  EXPECT_TRUE(queue.RunOne());
+  EXPECT_FALSE(queue.RunOne());
+  EXPECT_EQ(batches, (std::vector<Batch>{{1, 2}}));
 }
 
 TEST(WorkQueue, RunsNoMoreBatchesOfAKindAtOnceThanItsLimit) {
