@@ -36,7 +36,7 @@ EVERY_MODE = (SERVER_KEY, "csr", "encrypted-nvs", "secure-cert")
 QUICK = Plan(
     name="quick",
     cells=tuple((count, mode, flights) for count in ITERATIONS
-                for mode, flights in ((SERVER_KEY, (1, 64)), (BY_STREAM, (64,)), ("csr", (1, 64))))
+                for mode, flights in ((SERVER_KEY, (1, 64)), (BY_STREAM, (64, 256)), ("csr", (1, 64))))
     + ((10000, "encrypted-nvs", (64,)), (10000, "secure-cert", (64,))),
     rounds=1, seconds=2.5,
     openssl_cells=((1000, SERVER_KEY, (64,)), (10000, SERVER_KEY, (64,))), openssl_seconds=2.5,

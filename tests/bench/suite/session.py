@@ -42,6 +42,21 @@ def processor():
     return named[1] if named else platform.machine()
 
 
+def disk_under(folder):
+    """What Linux makes of the disk a folder lies on: whether it spins, and for how long data may hold up a flush of the WAL
+    (writeback throttling). None where it does not tell."""
+    device = os.stat(folder).st_dev
+    block = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    for queue in (f"{block}/queue", f"{block}/../queue"):  # a disk, or a part of one
+        try:
+            with open(f"{queue}/rotational", encoding="utf-8") as spins, \
+                 open(f"{queue}/wbt_lat_usec", encoding="utf-8") as delay:
+                return {"spins": spins.read().strip() == "1", "flush_delay_ms": int(delay.read()) / 1000}
+        except (OSError, ValueError):
+            continue
+    return None
+
+
 class Session:
     def __init__(self, plan, sandbox, flames):
         self.plan, self.sandbox, self.flames = plan, sandbox, flames
@@ -70,6 +85,7 @@ class Session:
             main.start()
         self.main, self.load = main, Loader(self.sandbox, main)
         self.result["memory"] = {"rest_mib": main.memory()}
+        self.result["disk"] = disk_under(self.sandbox.database_folder())
         self.measure_rates()
         self.measure_steady()
         self.measure_memory()

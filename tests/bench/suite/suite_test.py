@@ -8,7 +8,7 @@ import profile_of
 import tables
 from measure import BY_STREAM, SERVER_KEY, Loader, Window, percentile, streams_for, summary
 from plan import FULL, QUICK
-from session import Session, step_times
+from session import Session, disk_under, step_times
 
 SCRIPT = """
         55d0 assay::matter::(anonymous namespace)::Lanes::Run()+0x12 (/x/bin/assayd)
@@ -86,6 +86,13 @@ class SuiteTest(unittest.TestCase):
         self.assertEqual(bars["1,000 iterations: rate to the ideal"]["value"], 0.3)
         self.assertEqual(bars["1,000 iterations: p99 at 70 % load"]["value"], 45)
         self.assertTrue(bars["1,000 iterations: p99 at 70 % load"]["met"])
+
+    def test_the_disk_is_told_as_linux_takes_it(self):
+        self.assertIn("a spinning one and lets data hold up a flush of the WAL for 75 ms",
+                      tables.disk({"disk": {"spins": True, "flush_delay_ms": 75.0}}))
+        self.assertIn("not known", tables.disk({"disk": None}))
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertIn(type(disk_under(folder)), (dict, type(None)))
 
     def test_stacks_are_folded_and_given_to_their_part(self):
         samples = profile_of.fold(SCRIPT)

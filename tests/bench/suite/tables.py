@@ -86,6 +86,14 @@ def memory(result):
             f"{seen['idle_and_load_mib']:.0f} MiB at its highest with these and 256 calls in flight beside.")
 
 
+def disk(result):
+    seen = result.get("disk")
+    if seen is None:
+        return "What Linux makes of the database's disk is not known."
+    return (f"Linux takes the database's disk for {'a spinning' if seen['spins'] else 'no spinning'} one and lets data hold up a flush "
+            f"of the WAL for {seen['flush_delay_ms']:.0f} ms (`wbt_lat_usec`).")
+
+
 def noise(result):
     before = result["before"]
     rows = result["rates"] + result["openssl_rates"] + result["steady"]
@@ -110,7 +118,7 @@ def report(result, flames=()):
     form = (f"{result['processor']}, {result['cores']} cores; {result['taken_at']}, commit {result['commit']}, the {result['form']} "
             f"form in {result['took_seconds'] // 60} min {result['took_seconds'] % 60} s: {result['rounds']} "
             f"round{'s' if result['rounds'] > 1 else ''} of {result['seconds_a_window']} s a row, one row after the other, medians; client and database on the same cores.")
-    out = [form, noise(result), "Bars:", bars(result),
+    out = [form, f"{noise(result)} {disk(result)}", "Bars:", bars(result),
            "Identities a second. *Ideal* is the cryptography alone on all cores with the fastest kernels, *bare OpenSSL* the same "
            "with OpenSSL's PBKDF2, both measured beside each group of rows; µs are processor time an identity, "
            "*by CPU* is that of the ideal to that of all three: what the ratio comes to where nothing but the cores is waited for.",
