@@ -107,8 +107,8 @@ Office::~Office() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
-absl::Status Office::StartAgain() {
-  auto daemon = app::Daemon::Start(config_);
+absl::Status Office::StartAgain(const ops::Config& config) {
+  auto daemon = app::Daemon::Start(config);
   if (!daemon.ok()) return daemon.status();
   daemon_ = *std::move(daemon);
   return absl::OkStatus();

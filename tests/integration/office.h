@@ -52,7 +52,8 @@ class Office {
   const test_support::TestPki& pki() const { return pki_; }
 
   void Stop() { daemon_.reset(); }
-  absl::Status StartAgain();
+  absl::Status StartAgain() { return StartAgain(config_); }
+  absl::Status StartAgain(const ops::Config& config);
 
   std::string Address() const { return "localhost:" + std::to_string(daemon_->port()); }
   // A channel of its own: gRPC would share connections of equal arguments.
