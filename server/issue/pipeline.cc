@@ -16,9 +16,9 @@ constexpr int kVerifierBatch = 1;  // the others of a batch are taken while it r
 // up and a batch is what gathered while the last one ran.
 int Half(int threads) { return threads < 2 ? 0 : threads / 2; }
 
-// An identity costs the database, and whoever wakes whom, the less the larger its batch. So a batch
-// waits until a fifth of the tickets under way are in it, though not for long beside what they all
-// take: whoever is alone waits for nobody (docs/performance.md, "What the database costs").
+// The larger a batch, the fewer commits and wake-ups an identity costs. So a batch waits until a
+// fifth of the tickets under way are in it, though not for long beside what they all take: whoever
+// is alone waits for nobody (docs/performance.md, "What the database costs").
 constexpr int kGatheredOf = 5;
 constexpr std::chrono::microseconds kGatherForEach{500}, kGatherAtMost{20'000};
 

@@ -26,7 +26,6 @@ struct WorkKind {
   using GatherUntil =
       std::function<std::chrono::steady_clock::time_point(const Item& first, size_t waiting)>;
 
-  // of
   WorkKind(int batch, Run what, int running = 0, GatherUntil gather = {})
       : max_batch(batch),
         run(std::move(what)),

@@ -42,11 +42,11 @@ def processor():
     return named[1] if named else platform.machine()
 
 
-def disk_under(folder):
+def disk_under(folder, blocks="/sys/dev/block"):
     """What Linux makes of the disk a folder lies on: whether it spins, and for how long data may hold up a flush of the WAL
     (writeback throttling). None where it does not tell."""
     device = os.stat(folder).st_dev
-    block = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
+    block = f"{blocks}/{os.major(device)}:{os.minor(device)}"
     for queue in (f"{block}/queue", f"{block}/../queue"):  # a disk, or a part of one
         try:
             with open(f"{queue}/rotational", encoding="utf-8") as spins, \

@@ -91,8 +91,19 @@ class SuiteTest(unittest.TestCase):
         self.assertIn("a spinning one and lets data hold up a flush of the WAL for 75 ms",
                       tables.disk({"disk": {"spins": True, "flush_delay_ms": 75.0}}))
         self.assertIn("not known", tables.disk({"disk": None}))
-        with tempfile.TemporaryDirectory() as folder:
-            self.assertIn(type(disk_under(folder)), (dict, type(None)))
+
+    def test_a_disk_and_a_part_of_one_are_looked_up_by_their_number(self):
+        with tempfile.TemporaryDirectory() as blocks:
+            device = os.stat(blocks).st_dev
+            self.assertIsNone(disk_under(blocks, blocks))
+            for queue in (os.path.join(blocks, "queue"),  # of the disk that the part lies in
+                          os.path.join(blocks, f"{os.major(device)}:{os.minor(device)}", "queue")):
+                os.makedirs(queue)
+                os.makedirs(os.path.join(blocks, f"{os.major(device)}:{os.minor(device)}"), exist_ok=True)
+                for name, content in (("rotational", "1\n"), ("wbt_lat_usec", "75000\n")):
+                    with open(os.path.join(queue, name), "w", encoding="utf-8") as file:
+                        file.write(content)
+                self.assertEqual(disk_under(blocks, blocks), {"spins": True, "flush_delay_ms": 75.0})
 
     def test_stacks_are_folded_and_given_to_their_part(self):
         samples = profile_of.fold(SCRIPT)
