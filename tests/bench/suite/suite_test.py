@@ -90,6 +90,8 @@ class SuiteTest(unittest.TestCase):
     def test_the_disk_is_told_as_linux_takes_it(self):
         self.assertIn("a spinning one and lets data hold up a flush of the WAL for 75 ms",
                       tables.disk({"disk": {"spins": True, "flush_delay_ms": 75.0}}))
+        self.assertIn("no spinning one and lets data hold up a flush of the WAL for as long as it takes",
+                      tables.disk({"disk": {"spins": False, "flush_delay_ms": 0.0}}))  # 0 turns the throttling off
         self.assertIn("not known", tables.disk({"disk": None}))
 
     def test_a_disk_and_a_part_of_one_are_looked_up_by_their_number(self):

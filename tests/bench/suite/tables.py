@@ -90,8 +90,9 @@ def disk(result):
     seen = result.get("disk")
     if seen is None:
         return "What Linux makes of the database's disk is not known."
+    delay = seen["flush_delay_ms"]
     return (f"Linux takes the database's disk for {'a spinning' if seen['spins'] else 'no spinning'} one and lets data hold up a flush "
-            f"of the WAL for {seen['flush_delay_ms']:.0f} ms (`wbt_lat_usec`).")
+            f"of the WAL for {f'{delay:.0f} ms' if delay > 0 else 'as long as it takes'} (`wbt_lat_usec`).")
 
 
 def noise(result):
