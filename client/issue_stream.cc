@@ -9,6 +9,7 @@
 
 #include "assay/v1/issuance.grpc.pb.h"
 #include "base/refusal.h"
+#include "client/whole_images.h"
 
 namespace assay::client {
 namespace {
@@ -26,6 +27,7 @@ class Flight {
 
   void Answered(v1::IssueStreamResponse response) {
     std::string ticket = response.ticket();
+    if (response.has_issued()) MakeImagesWhole(*response.mutable_issued()->mutable_identity());
     absl::StatusOr<v1::IssueResponse> outcome =
         response.has_issued()
             ? absl::StatusOr<v1::IssueResponse>(std::move(*response.mutable_issued()))
@@ -138,6 +140,7 @@ class Flight {
       exhausted_ = true;
       return std::nullopt;
     }
+    request->set_leave_out_erased(true);
     in_flight_.emplace(request->ticket(), Waiting{*request, 0});
     return request;
   }

@@ -24,7 +24,8 @@ struct IssueStreamOptions {
 // once.
 using NextRequest = std::function<std::optional<v1::IssueRequest>()>;
 // One ticket's end: an identity, or a refusal that no retry mends. Called on one thread at a time.
-// False: send nothing more; what is in flight is still answered.
+// Images are whole, though they travel without erased flash. False: send nothing more; what is in
+// flight is still answered.
 using TakeOutcome =
     std::function<bool(const std::string& ticket, absl::StatusOr<v1::IssueResponse> outcome)>;
 

@@ -11,6 +11,7 @@
 #include "client/files.h"
 #include "client/progress.h"
 #include "client/show.h"
+#include "client/whole_images.h"
 #include "matter/certificate.h"
 
 namespace assay::client {
@@ -25,11 +26,13 @@ absl::Status FetchUnits(Context& context, Bundles& stub, const v1::Lot& lot, Bun
   grpc::ClientContext call;
   v1::FetchLotRequest request;
   request.set_lot(lot.name());
+  request.set_leave_out_erased(true);
   const auto reader = stub.FetchLot(&call, request);
   Progress progress(context.remarks(), 0, lot.sealed());
   v1::FetchLotResponse response;
   absl::Status kept;
   while (kept.ok() && reader->Read(&response)) {
+    MakeImagesWhole(*response.mutable_identity());
     kept = writer.AddUnit(response.identity(), lot.spec());
     progress.Add(1);
   }

@@ -1,12 +1,12 @@
 #include "server/issue/prove.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "image/cms.h"
+#include "image/erased_flash.h"
 #include "matter/lint.h"
 #include "matter/onboarding.h"
 #include "matter/tbs.h"
@@ -60,18 +60,6 @@ absl::Status BuildImages(Work& work, Random& random) {
   return absl::OkStatus();
 }
 
-size_t SizeWithoutErasedFlash(ByteView image) {
-  size_t size = image.size();
-  // It is most of the image: eight bytes at once.
-  constexpr uint64_t kErased = ~uint64_t{0};
-  while (size >= sizeof kErased &&
-         std::memcmp(image.data() + size - sizeof kErased, &kErased, sizeof kErased) == 0) {
-    size -= sizeof kErased;
-  }
-  while (size > 0 && image[size - 1] == 0xFF) --size;
-  return size;
-}
-
 // The contract's names of the files, by kind.
 std::string ContractName(image::ImageFileKind kind) {
   switch (kind) {
@@ -97,7 +85,7 @@ void FillImages(const Work& work, const std::vector<Bytes>& signatures,
     v1::ImageFile& out = *sealed.mutable_identity()->add_images();
     out.set_name(ContractName(file.kind));
     out.set_partition_label(file.partition_label);
-    out.set_content(Text(content.first(SizeWithoutErasedFlash(content))));
+    out.set_content(Text(content.first(image::SizeWithoutErasedFlash(content))));
     out.set_sha256(Text(work.image_digests[i]));
     out.set_signature(Text(signatures[i]));
     out.set_secret(file.key_material || !work.device_key.empty());
@@ -274,13 +262,15 @@ absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
 }
 
 v1::IssueResponse Answer(store::v1::SealedIdentity sealed, const access::Caller& caller,
-                         bool sealed_before) {
+                         AnswerForm form) {
   v1::IssueResponse response;
-  response.set_sealed_before(sealed_before);
+  response.set_sealed_before(form.sealed_before);
   v1::Identity& identity = *response.mutable_identity();
   identity = std::move(*sealed.mutable_identity());
   for (int i = 0; i < identity.images_size() && i < sealed.image_sizes_size(); ++i) {
-    identity.mutable_images(i)->mutable_content()->resize(sealed.image_sizes(i), '\xFF');
+    v1::ImageFile& file = *identity.mutable_images(i);
+    file.set_size(sealed.image_sizes(i));
+    if (!form.leave_out_erased) image::RestoreErasedFlash(*file.mutable_content(), file.size());
   }
   if (!caller.Has(access::Role::kKeys)) {
     for (const uint32_t i : sealed.key_images()) {

@@ -38,7 +38,8 @@ std::unique_ptr<Asking> AskByCalls(const Channels& channels, const Take& take);
 // One stream each channel, open until End.
 std::unique_ptr<Asking> AskByStreams(const Channels& channels, const Take& take);
 
-// Empty where `answer` is an identity made for `ticket`, with its certificate and its image.
-std::string FaultOf(const v1::IssueResponse& answer, const std::string& ticket);
+// Makes the images whole, as `assay issue` does. Empty where `answer` is an identity made for
+// `ticket`, with its certificate and its image.
+std::string FaultOf(v1::IssueResponse& answer, const std::string& ticket);
 
 }  // namespace assay::bench

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "assay/v1/issuance.grpc.pb.h"
+#include "client/whole_images.h"
 #include "tests/bench/load/asking.h"
 
 namespace assay::bench {
@@ -56,12 +57,15 @@ std::unique_ptr<Asking> AskByCalls(const Channels& channels, const Take& take) {
   return std::make_unique<Calls>(channels, take);
 }
 
-std::string FaultOf(const v1::IssueResponse& answer, const std::string& ticket) {
-  const v1::Identity& identity = answer.identity();
+std::string FaultOf(v1::IssueResponse& answer, const std::string& ticket) {
+  v1::Identity& identity = *answer.mutable_identity();
+  client::MakeImagesWhole(identity);
   if (identity.ticket() != ticket) return "the answer is not of ticket " + ticket;
   if (identity.dac().empty()) return "an identity without a certificate";
   if (identity.images().empty() || identity.images(0).content().empty())
     return "an identity without an image";
+  if (identity.images(0).content().size() != identity.images(0).size())
+    return "an identity whose image is not whole";
   return {};
 }
 

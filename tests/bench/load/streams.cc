@@ -116,7 +116,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
     const Question question = std::move(found->second);
     open_.erase(found);
     lock.unlock();
-    take_(question, answer_.has_issued() ? FaultOf(answer_.issued(), question.request.ticket())
+    take_(question, answer_.has_issued() ? FaultOf(*answer_.mutable_issued(), question.request.ticket())
                                          : "refused: " + answer_.refused().message());
   }
 

@@ -66,6 +66,23 @@ TEST_F(PipelineTest, OneUnitOneIdentityARetryReturnsTheSameBytes) {
   EXPECT_EQ(shop.LotNow("lot").sealed(), 1u);
 }
 
+TEST_F(PipelineTest, AnImageAskedForWithoutErasedFlashIsTheSameButForThat) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  auto asked = Workshop::Request("lot", "t-1");
+  asked.set_leave_out_erased(true);
+  const auto shorter = shop.Issue(asked);
+  const auto whole = shop.Issue(Workshop::Request("lot", "t-1"));
+  ASSERT_TRUE(shorter.ok() && whole.ok()) << shorter.status() << whole.status();
+  const std::string& content = whole->identity().images(0).content();
+  const std::string& part = shorter->identity().images(0).content();
+  EXPECT_LT(part.size(), 0x2000u);
+  EXPECT_EQ(part + std::string(content.size() - part.size(), '\xFF'), content);
+  v1::Identity filled = shorter->identity();
+  EXPECT_EQ(filled.images(0).size(), 0x6000u);
+  filled.mutable_images(0)->set_content(content);
+  EXPECT_EQ(filled.SerializeAsString(), whole->identity().SerializeAsString());
+}
+
 TEST_F(PipelineTest, TheSameTicketAtOnceFromManyStationsIsOneIdentity) {
   ASSERT_TRUE(shop.Open("lot", shop.Light(), 50).ok());
   const auto outcomes =
@@ -265,6 +282,7 @@ TEST_F(PipelineTest, KeyPartitionsAreWithheldFromLinesWithoutTheRole) {
   const auto without = shop.Issue(Workshop::Request("lot", "t-1"));
   ASSERT_TRUE(without.ok());
   EXPECT_TRUE(without->identity().images(1).withheld());
+  EXPECT_GT(without->identity().images(1).size(), 0u);
   EXPECT_TRUE(without->identity().images(1).content().empty());
   EXPECT_EQ(without->identity().images(1).sha256(), with->identity().images(1).sha256());
 }

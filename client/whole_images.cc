@@ -1,0 +1,14 @@
+#include "client/whole_images.h"
+
+#include "image/erased_flash.h"
+
+namespace assay::client {
+
+void MakeImagesWhole(v1::Identity& identity) {
+  for (v1::ImageFile& image : *identity.mutable_images()) {
+    if (image.withheld()) continue;
+    image::RestoreErasedFlash(*image.mutable_content(), image.size());
+  }
+}
+
+}  // namespace assay::client
