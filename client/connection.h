@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "client/fault.h"
 #include "client/profile.h"
+#include "client/whole_images.h"
 #include "grpcpp/grpcpp.h"
 
 namespace assay::client {
@@ -38,6 +39,7 @@ class Connection {
   const CallPatience& patience() const { return patience_; }
 
   // connection.Call(*stub, &v1::CatalogService::Stub::GetLot, request)
+  // Images in the answer are whole, though they travel without erased flash.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(Stub& stub,
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
@@ -46,9 +48,11 @@ class Connection {
     Response response;
     const absl::Status status = Repeat([&](grpc::ClientContext& context) {
       response.Clear();
+      TakeShortImages(context);
       return (stub.*method)(&context, request, &response);
     });
     if (!status.ok()) return status;
+    MakeImagesWhole(response);
     return response;
   }
 

@@ -27,7 +27,7 @@ class Flight {
 
   void Answered(v1::IssueStreamResponse response) {
     std::string ticket = response.ticket();
-    if (response.has_issued()) MakeImagesWhole(*response.mutable_issued()->mutable_identity());
+    if (response.has_issued()) MakeImagesWhole(*response.mutable_issued());
     absl::StatusOr<v1::IssueResponse> outcome =
         response.has_issued()
             ? absl::StatusOr<v1::IssueResponse>(std::move(*response.mutable_issued()))
@@ -140,7 +140,6 @@ class Flight {
       exhausted_ = true;
       return std::nullopt;
     }
-    request->set_leave_out_erased(true);
     in_flight_.emplace(request->ticket(), Waiting{*request, 0});
     return request;
   }
@@ -173,6 +172,7 @@ class Flight {
 absl::Status RunStream(v1::IssuanceService::Stub& stub, Flight& flight, const NextRequest& next,
                        const std::function<bool()>& stopped) {
   grpc::ClientContext context;
+  TakeShortImages(context);
   std::unique_ptr<Stream> stream = stub.IssueStream(&context);
   std::thread reader([&] {
     v1::IssueStreamResponse response;

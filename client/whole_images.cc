@@ -4,6 +4,10 @@
 
 namespace assay::client {
 
+void TakeShortImages(grpc::ClientContext& context) {
+  context.AddMetadata(image::kShortImagesHeader, "1");
+}
+
 void MakeImagesWhole(v1::Identity& identity) {
   for (v1::ImageFile& image : *identity.mutable_images()) {
     if (image.withheld()) continue;

@@ -9,6 +9,11 @@
 
 namespace assay::image {
 
+// The header (value "1") by which a gRPC client says that it puts erased flash back by itself. A
+// header and not a field of the requests: a replica of an older release pays no heed to it, and a
+// ticket's request stays the same.
+inline constexpr char kShortImagesHeader[] = "assay-short-images";
+
 // More than any flash chip has: a whole size beyond it is not believed.
 inline constexpr uint64_t kMaxWholeImage = uint64_t{256} << 20;
 

@@ -26,7 +26,7 @@ absl::Status FetchUnits(Context& context, Bundles& stub, const v1::Lot& lot, Bun
   grpc::ClientContext call;
   v1::FetchLotRequest request;
   request.set_lot(lot.name());
-  request.set_leave_out_erased(true);
+  TakeShortImages(call);
   const auto reader = stub.FetchLot(&call, request);
   Progress progress(context.remarks(), 0, lot.sealed());
   v1::FetchLotResponse response;

@@ -19,7 +19,6 @@
 #include "client/issue_stream.h"
 #include "client/manifest.h"
 #include "client/progress.h"
-#include "client/whole_images.h"
 
 namespace assay::client {
 namespace {
@@ -295,10 +294,8 @@ absl::Status Fetch(Context& context, const TicketOptions& options) {
   v1::GetSealedRequest request;
   request.set_lot(options.lot);
   request.set_ticket(options.ticket);
-  request.set_leave_out_erased(true);
-  auto response = (*connection)->Call(*stub, &Issuance::GetSealed, request);
+  const auto response = (*connection)->Call(*stub, &Issuance::GetSealed, request);
   if (!response.ok()) return response.status();
-  MakeImagesWhole(*response->mutable_identity());
   ASSAY_RETURN_IF_ERROR(CheckIdentity(response->identity(), lot->spec()));
   auto files = DeviceFiles(response->identity(), lot->spec());
   if (!files.ok()) return files.status();

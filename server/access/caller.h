@@ -29,6 +29,7 @@ struct Caller {
   std::set<Role> roles;
   std::vector<std::string> factories;  // "*" for all
   std::vector<std::string> lots;       // names; "*" for all of the factories above
+  bool takes_short_images = false;     // its program puts erased flash back by itself
 
   bool Has(Role role) const { return roles.contains(role); }
   // ROLE_MISSING names the role.

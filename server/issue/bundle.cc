@@ -58,8 +58,7 @@ absl::StatusOr<db::Lot> Bundler::FindLot(const access::Caller& caller,
 }
 
 absl::StatusOr<Bundler::Page> Bundler::ReadPage(const access::Caller& caller, const db::Lot& lot,
-                                                int64_t after_row, int limit,
-                                                 bool leave_out_erased) const {
+                                                int64_t after_row, int limit) const {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kLine));
   Page page;
   page.last_row = after_row;
@@ -86,7 +85,7 @@ absl::StatusOr<Bundler::Page> Bundler::ReadPage(const access::Caller& caller, co
     ASSAY_RETURN_IF_ERROR(CheckThere(*wanted[i], *views[i]));
     auto sealed = OpenSealed(*views[i], **key);
     if (!sealed.ok()) return sealed.status();
-    page.units.push_back(std::move(*Answer(*sealed, caller, {true, leave_out_erased}).mutable_identity()));
+    page.units.push_back(std::move(*Answer(*sealed, caller, true).mutable_identity()));
     WipeIdentity(*sealed->mutable_identity());
   }
   return page;

@@ -40,10 +40,9 @@ class Bundler {
     int64_t last_row = 0;
     bool more = false;
   };
-  // The next units of the lot, their images without erased flash where that is left out.
-  // IDENTITY_WIPED and TICKET_OF_ANOTHER_LINE name the ticket.
+  // The next units of the lot. IDENTITY_WIPED and TICKET_OF_ANOTHER_LINE name the ticket.
   absl::StatusOr<Page> ReadPage(const access::Caller& caller, const db::Lot& lot, int64_t after_row,
-                                int limit, bool leave_out_erased) const;
+                                int limit) const;
 
   // Signs the digest of a list that was read and found in form. The signing is in the ledger first.
   absl::StatusOr<v1::SignBundleResponse> Sign(const access::Caller& caller, const std::string& lot,

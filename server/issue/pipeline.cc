@@ -142,7 +142,6 @@ void Pipeline::Fetch(const access::Caller& caller, v1::GetSealedRequest request,
   v1::IssueRequest wanted;
   wanted.set_lot(request.lot());
   wanted.set_ticket(request.ticket());
-  wanted.set_leave_out_erased(request.leave_out_erased());
   impl_->Submit(caller, std::move(wanted), deadline, std::move(done), true);
 }
 

@@ -168,10 +168,8 @@ void Pipeline::Impl::Succeed(const WorkPtr& work, store::v1::SealedIdentity seal
   const auto joined = Disown(*work);
   // The last who hears takes the images themselves, not a copy: mostly there is one.
   std::vector<v1::IssueResponse> copies;
-  for (const WorkPtr& other : joined) {
-    copies.push_back(Answer(sealed, other->caller, {true, other->leave_out_erased}));
-  }
-  End(work, Answer(std::move(sealed), work->caller, {sealed_before, work->leave_out_erased}));
+  for (const WorkPtr& other : joined) copies.push_back(Answer(sealed, other->caller, true));
+  End(work, Answer(std::move(sealed), work->caller, sealed_before));
   for (size_t i = 0; i < joined.size(); ++i) End(joined[i], std::move(copies[i]));
 }
 

@@ -262,15 +262,17 @@ absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
 }
 
 v1::IssueResponse Answer(store::v1::SealedIdentity sealed, const access::Caller& caller,
-                         AnswerForm form) {
+                         bool sealed_before) {
   v1::IssueResponse response;
-  response.set_sealed_before(form.sealed_before);
+  response.set_sealed_before(sealed_before);
   v1::Identity& identity = *response.mutable_identity();
   identity = std::move(*sealed.mutable_identity());
   for (int i = 0; i < identity.images_size() && i < sealed.image_sizes_size(); ++i) {
     v1::ImageFile& file = *identity.mutable_images(i);
     file.set_size(sealed.image_sizes(i));
-    if (!form.leave_out_erased) image::RestoreErasedFlash(*file.mutable_content(), file.size());
+    if (!caller.takes_short_images) {
+      image::RestoreErasedFlash(*file.mutable_content(), file.size());
+    }
   }
   if (!caller.Has(access::Role::kKeys)) {
     for (const uint32_t i : sealed.key_images()) {

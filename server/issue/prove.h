@@ -37,13 +37,9 @@ db::Seal MakeSeal(Work& work, Random& random, const Clock& clock);
 absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
                                                      const SecretBytes& lot_key);
 
-struct AnswerForm {
-  bool sealed_before = false;
-  bool leave_out_erased = false;  // as the request says
-};
 // The answer for a caller: images that are key material only where the role allows; erased flash
-// filled in, unless it is to be left out.
+// filled in, unless the caller's program does that.
 v1::IssueResponse Answer(store::v1::SealedIdentity sealed, const access::Caller& caller,
-                         AnswerForm form);
+                         bool sealed_before);
 
 }  // namespace assay::issue

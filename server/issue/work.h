@@ -37,7 +37,6 @@ struct Work : std::enable_shared_from_this<Work> {
   v1::IssueRequest request;
   Deadline deadline;
   bool fetch_only = false;
-  bool leave_out_erased = false;  // of the images, in the answer
   Pipeline::Done done;
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point step_started = started;

@@ -24,12 +24,8 @@ constexpr uint64_t kMaxListBytes = uint64_t{512} << 20;
 class FetchStream final : public grpc::ServerWriteReactor<v1::FetchLotResponse> {
  public:
   FetchStream(issue::Bundler& bundler, BlockingPool& pool, std::shared_ptr<Call> call,
-              const v1::FetchLotRequest& request)
-      : bundler_(bundler),
-        pool_(pool),
-        call_(std::move(call)),
-        name_(request.lot()),
-        leave_out_erased_(request.leave_out_erased()) {
+              std::string lot)
+      : bundler_(bundler), pool_(pool), call_(std::move(call)), name_(std::move(lot)) {
     call_->About("", name_);
   }
 
@@ -57,8 +53,7 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchLotResponse> 
         if (!lot.ok()) return End(lot.status());
         lot_ = *std::move(lot);
       }
-      auto page = bundler_.ReadPage(call_->caller(), *lot_, page_.last_row, kPageUnits,
-                                    leave_out_erased_);
+      auto page = bundler_.ReadPage(call_->caller(), *lot_, page_.last_row, kPageUnits);
       if (!page.ok()) return End(page.status());
       page_ = *std::move(page);
       next_ = 0;
@@ -83,7 +78,6 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchLotResponse> 
   BlockingPool& pool_;
   const std::shared_ptr<Call> call_;
   const std::string name_;
-  const bool leave_out_erased_;
   std::optional<db::Lot> lot_;
   issue::Bundler::Page page_;
   size_t next_ = 0;
@@ -170,7 +164,7 @@ class SignStream final : public grpc::ServerReadReactor<v1::SignBundleRequest> {
 grpc::ServerWriteReactor<v1::FetchLotResponse>* BundleService::FetchLot(
     grpc::CallbackServerContext* context, const v1::FetchLotRequest* request) {
   auto* stream = new FetchStream(
-      bundler_, pool_, desk_.Admit(*context, "assay.v1.BundleService/FetchLot"), *request);
+      bundler_, pool_, desk_.Admit(*context, "assay.v1.BundleService/FetchLot"), request->lot());
   stream->Start();
   return stream;
 }

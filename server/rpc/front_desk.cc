@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/refusal.h"
+#include "image/erased_flash.h"
 #include "server/rpc/authorize.h"
 #include "server/rpc/error_map.h"
 #include "server/rpc/identity.h"
@@ -101,6 +102,7 @@ std::shared_ptr<Call> FrontDesk::Admit(const grpc::CallbackServerContext& contex
     return call;
   }
   Check(*call, *uri, context.deadline());
+  call->caller_.takes_short_images = Header(context, image::kShortImagesHeader) == "1";
   return call;
 }
 
@@ -115,6 +117,7 @@ std::shared_ptr<Call> FrontDesk::AdmitItem(const Call& stream,
   const auto now = std::chrono::system_clock::now();
   const auto usual = now + limits()->deadline.usual;
   Check(*call, stream.caller_.uri, std::min(stream_deadline, usual));
+  call->caller_.takes_short_images = stream.caller_.takes_short_images;
   return call;
 }
 

@@ -40,6 +40,32 @@ TEST_F(IssuingTest, ATicketYieldsAnIdentityAndARetryTheSameBytes) {
   EXPECT_EQ(office.LotNow("first").sealed(), 1u);
 }
 
+TEST_F(IssuingTest, ImagesAreShortOnlyForThoseWhoSayTheyPutErasedFlashBack) {
+  office.OpenLot("short", office.Light(), 3);
+  const auto stub = v1::IssuanceService::NewStub(office.ChannelAs(kLine));
+  v1::IssueResponse whole, by_call;
+  ASSERT_TRUE(office.Issue(Office::Request("short", "t-1"), &whole).ok());
+  EXPECT_EQ(whole.identity().images(0).content().size(), whole.identity().images(0).size());
+  const auto call = Context();
+  call->AddMetadata("assay-short-images", "1");
+  const auto status = stub->Issue(call.get(), Office::Request("short", "t-1"), &by_call);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  const auto stream_context = Context();
+  stream_context->AddMetadata("assay-short-images", "1");
+  const auto stream = stub->IssueStream(stream_context.get());
+  ASSERT_TRUE(stream->Write(Office::Request("short", "t-1")));
+  stream->WritesDone();
+  v1::IssueStreamResponse by_stream;
+  ASSERT_TRUE(stream->Read(&by_stream));
+  ASSERT_TRUE(stream->Finish().ok());
+  for (const v1::Identity& shorter : {by_call.identity(), by_stream.issued().identity()}) {
+    std::string content = shorter.images(0).content();
+    EXPECT_LT(content.size(), 0x2000u);
+    content.resize(shorter.images(0).size(), '\xFF');
+    EXPECT_EQ(content, whole.identity().images(0).content());
+  }
+}
+
 TEST_F(IssuingTest, AStreamAnswersEachItemForItself) {
   office.OpenLot("streamed", office.Light(), 40);
   const auto stub = v1::IssuanceService::NewStub(office.ChannelAs(kLine));

@@ -18,6 +18,7 @@ class Call final : public grpc::ClientUnaryReactor {
 
   void Start(v1::IssuanceService::Stub& stub) {
     context_.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    client::TakeShortImages(context_);
     stub.async()->Issue(&context_, &question_.request, &answer_, this);
     StartCall();
   }

@@ -133,7 +133,6 @@ class Line {
     const size_t number = next_++;
     request.set_ticket(prefix_ + std::to_string(number));
     request.set_lot(load_.lot);
-    request.set_leave_out_erased(true);  // as `assay issue` asks
     if (load_.mode == Mode::kCsr) {
       if (number >= csrs_.size()) return std::nullopt;
       request.set_csr(ToText(csrs_[number]));

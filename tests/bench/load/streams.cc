@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "assay/v1/issuance.grpc.pb.h"
+#include "client/whole_images.h"
 #include "tests/bench/load/asking.h"
 
 namespace assay::bench {
@@ -18,6 +19,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
  public:
   Stream(const std::shared_ptr<grpc::Channel>& channel, const Take& take)
       : stub_(v1::IssuanceService::NewStub(channel)), take_(take) {
+    client::TakeShortImages(context_);
     stub_->async()->IssueStream(&context_, this);
     AddHold();
     StartRead(&answer_);
@@ -116,8 +118,9 @@ class Stream final : public grpc::ClientBidiReactor<v1::IssueRequest, v1::IssueS
     const Question question = std::move(found->second);
     open_.erase(found);
     lock.unlock();
-    take_(question, answer_.has_issued() ? FaultOf(*answer_.mutable_issued(), question.request.ticket())
-                                         : "refused: " + answer_.refused().message());
+    take_(question, answer_.has_issued()
+                        ? FaultOf(*answer_.mutable_issued(), question.request.ticket())
+                        : "refused: " + answer_.refused().message());
   }
 
   const std::unique_ptr<v1::IssuanceService::Stub> stub_;

@@ -10,6 +10,7 @@
 #include "base/refusal.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "image/erased_flash.h"
 
 namespace assay::client {
 namespace {
@@ -18,10 +19,11 @@ namespace {
 class FakeIssuer final : public v1::IssuanceService::Service {
  public:
   grpc::Status IssueStream(
-      grpc::ServerContext*,
+      grpc::ServerContext* context,
       grpc::ServerReaderWriter<v1::IssueStreamResponse, v1::IssueRequest>* stream) override {
     v1::IssueRequest request;
     int answered = 0;
+    short_images = context->client_metadata().count(image::kShortImagesHeader) > 0;
     if (denied) return {grpc::StatusCode::PERMISSION_DENIED, "no"};
     while (stream->Read(&request)) {
       if (cut_after >= 0 && answered == cut_after && !cut.exchange(true)) {
@@ -48,10 +50,14 @@ class FakeIssuer final : public v1::IssuanceService::Service {
     }
     response.mutable_issued()->mutable_identity()->set_ticket(request.ticket());
     response.mutable_issued()->set_sealed_before(asked > 1);
+    v1::ImageFile& image = *response.mutable_issued()->mutable_identity()->add_images();
+    image.set_content(short_images ? "nvs" : "nvs\xFF");
+    image.set_size(4);
     return response;
   }
 
   std::atomic<bool> denied{false};
+  std::atomic<bool> short_images{false};
   int cut_after = -1;
   std::atomic<bool> cut{false};
   std::mutex mutex;
@@ -89,6 +95,7 @@ class IssueStreamTest : public testing::Test {
         [&](const std::string& ticket, absl::StatusOr<v1::IssueResponse> outcome) {
           if (outcome.ok()) {
             EXPECT_TRUE(issued_.insert(ticket).second) << ticket << " came twice";
+            EXPECT_EQ(outcome->identity().images(0).content(), "nvs\xFF");
           } else {
             refused_[ticket] = outcome.status();
           }
@@ -108,6 +115,12 @@ class IssueStreamTest : public testing::Test {
 TEST_F(IssueStreamTest, EveryTicketIsAnsweredOnce) {
   EXPECT_TRUE(Run(200, 16).ok());
   EXPECT_EQ(issued_.size(), 200u);
+}
+
+TEST_F(IssueStreamTest, ImagesTravelWithoutErasedFlashAndComeWhole) {
+  EXPECT_TRUE(Run(1).ok());
+  EXPECT_EQ(issued_.size(), 1u);
+  EXPECT_TRUE(issuer_.short_images);
 }
 
 TEST_F(IssueStreamTest, AStreamThatIsCutIsTakenUpAgainWithTheSameTickets) {
