@@ -29,9 +29,6 @@ void Pipeline::Impl::Submit(const access::Caller& caller, v1::IssueRequest reque
   }
   auto work = std::make_shared<Work>();
   work->caller = caller;
-  // How to answer is not part of what is asked for: asked either way, it is the same request.
-  work->leave_out_erased = request.leave_out_erased();
-  request.clear_leave_out_erased();
   work->request = std::move(request);
   work->deadline = deadline;
   work->fetch_only = fetch_only;

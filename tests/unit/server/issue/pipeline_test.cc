@@ -66,11 +66,11 @@ TEST_F(PipelineTest, OneUnitOneIdentityARetryReturnsTheSameBytes) {
   EXPECT_EQ(shop.LotNow("lot").sealed(), 1u);
 }
 
-TEST_F(PipelineTest, AnImageAskedForWithoutErasedFlashIsTheSameButForThat) {
+TEST_F(PipelineTest, AShortImageIsTheSameButForErasedFlash) {
   ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
-  auto asked = Workshop::Request("lot", "t-1");
-  asked.set_leave_out_erased(true);
-  const auto shorter = shop.Issue(asked);
+  shop.line_caller.takes_short_images = true;
+  const auto shorter = shop.Issue(Workshop::Request("lot", "t-1"));
+  shop.line_caller.takes_short_images = false;
   const auto whole = shop.Issue(Workshop::Request("lot", "t-1"));
   ASSERT_TRUE(shorter.ok() && whole.ok()) << shorter.status() << whole.status();
   const std::string& content = whole->identity().images(0).content();
