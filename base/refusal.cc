@@ -71,6 +71,16 @@ std::string Shortened(absl::string_view value) {
   return absl::StrCat(value.substr(0, end), "... of ", value.size(), " bytes");
 }
 
+absl::Status MakeOfField(Reason reason, absl::string_view field, absl::string_view whole,
+                         absl::string_view rule,
+                         std::optional<std::chrono::milliseconds> retry_after) {
+  const std::string value = Shortened(whole);
+  const std::string message = value.empty() ? absl::StrCat(field, ": ", rule)
+                                            : absl::StrCat(field, ": ", rule, " (got ", value, ")");
+  return Make(RowOf(reason).code, message,
+              {reason, std::string(field), value, std::string(rule), retry_after});
+}
+
 }  // namespace
 
 std::string_view ReasonName(Reason reason) { return RowOf(reason).name; }
@@ -86,13 +96,14 @@ absl::Status Refuse(Reason reason, absl::string_view message) {
   return Make(RowOf(reason).code, message, {reason, "", "", "", UsualDelay(reason)});
 }
 
-absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view whole,
+absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
                          absl::string_view rule) {
-  const std::string value = Shortened(whole);
-  const std::string message = value.empty() ? absl::StrCat(field, ": ", rule)
-                                            : absl::StrCat(field, ": ", rule, " (got ", value, ")");
-  return Make(RowOf(reason).code, message,
-              {reason, std::string(field), value, std::string(rule), UsualDelay(reason)});
+  return MakeOfField(reason, field, value, rule, UsualDelay(reason));
+}
+
+absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
+                         absl::string_view rule, std::chrono::milliseconds retry_after) {
+  return MakeOfField(reason, field, value, rule, retry_after);
 }
 
 absl::Status RefuseFor(Reason reason, absl::string_view message,

@@ -127,6 +127,9 @@ absl::Status Refuse(Reason reason, absl::string_view message);
 // Message "<field>: <rule> (got <value>)"; pass an empty value for secrets.
 absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
                          absl::string_view rule);
+// The same, with a delay of its own in place of the reason's.
+absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
+                         absl::string_view rule, std::chrono::milliseconds retry_after);
 absl::Status RefuseFor(Reason reason, absl::string_view message,
                        std::chrono::milliseconds retry_after);
 

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "base/refusal.h"
+#include "db/ticket_refusals.h"
 
 namespace assay::pg {
 namespace {
@@ -54,7 +55,7 @@ absl::Status WhyAt(const Rows& rows, int i, const db::Intent& intent) {
                        "another unit of the lot has it");
   }
   if (rows.Bool(i, 3)) {
-    return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
+    return db::KeyIsReused();
   }
   for (const auto& [column, field] : {std::pair(6, "setup_code"), std::pair(7, "rotating_id")}) {
     if (rows.Bool(i, column)) {

@@ -4,6 +4,7 @@
 #include "base/refusal.h"
 #include "db/pg/clash.h"
 #include "db/pg/store_impl.h"
+#include "db/ticket_refusals.h"
 
 namespace assay::pg {
 namespace {
@@ -120,10 +121,8 @@ class Claim {
       }
       if (wave.empty()) {
         for (const size_t place : waiting) {
-          results_[place] = Refuse(Reason::QUOTA_EXCEEDED,
-                                   room_[intents_[place].lot_id].left > 0
-                                       ? "what is left of the lot's count is leased to other lines"
-                                       : "the lot's count is used up");
+          results_[place] =
+              room_[intents_[place].lot_id].left > 0 ? db::RestIsLeased() : db::CountIsUsedUp();
           clashed.push_back(place);
         }
         break;
@@ -199,7 +198,7 @@ class Claim {
       return false;
     }
     if (!room->second.open) {
-      results_[place] = Refuse(Reason::LOT_NOT_OPEN, "the lot is closed");
+      results_[place] = db::LotIsClosed();
       return false;
     }
     return true;

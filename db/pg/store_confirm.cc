@@ -5,6 +5,7 @@
 #include "db/ledger_entry.h"
 #include "db/pg/revocation_entries.h"
 #include "db/pg/store_impl.h"
+#include "db/ticket_refusals.h"
 
 namespace assay::pg {
 namespace {
@@ -204,8 +205,7 @@ class Confirming {
       return false;
     }
     if (!asked.line.empty() && asked.line != found.line) {
-      results_[place] =
-          Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
+      results_[place] = db::TicketIsOfAnotherLine(asked.ticket);
       return false;
     }
     // Twice in one batch: the first decides.
@@ -222,7 +222,7 @@ class Confirming {
 
   absl::StatusOr<db::ConfirmResult> After(size_t place, int64_t state) const {
     if (state != static_cast<int64_t>(asked_[place].outcome)) {
-      return Refuse(Reason::CONFIRM_CONFLICT, "the device was confirmed otherwise before");
+      return db::OutcomeConflicts(asked_[place].outcome, static_cast<db::DeviceState>(state));
     }
     return db::ConfirmResult{found_[place].device_id, true};
   }

@@ -32,13 +32,15 @@ absl::Status FairGate::CheckPlaces(const std::string& line, const std::string& l
   }
   const int mine = CountOf(of_line_, line);
   if (limits_.line_in_flight > 0 && mine >= limits_.line_in_flight) {
-    return Refuse(Reason::RATE_LIMITED, absl::StrCat("line ", line, " has ", mine,
-                                                     " tickets under way, which is its limit"));
+    return RefuseField(
+        Reason::RATE_LIMITED, "line", line,
+        absl::StrCat("has ", mine, " tickets under way, which is limits.line_in_flight"));
   }
   const int of_lot = CountOf(of_lot_, lot);
   if (limits_.lot_in_flight > 0 && of_lot >= limits_.lot_in_flight) {
-    return Refuse(Reason::RATE_LIMITED, absl::StrCat("lot ", lot, " has ", of_lot,
-                                                     " tickets under way, which is its limit"));
+    return RefuseField(
+        Reason::RATE_LIMITED, "lot", lot,
+        absl::StrCat("has ", of_lot, " tickets under way, which is limits.lot_in_flight"));
   }
   if (mine >= std::max(kLeastShare, 2 * (max_in_flight_ - in_flight_))) {
     return Refuse(Reason::OVERLOADED, absl::StrCat("line ", line, " has ", mine,
@@ -71,9 +73,9 @@ absl::Status FairGate::TakeToken(const std::string& line, absl::Time now) {
     return absl::OkStatus();
   }
   const double wait = (1 - bucket.tokens) / limits_.line_rate;
-  return RefuseFor(
-      Reason::RATE_LIMITED,
-      absl::StrCat("line ", line, " may bring ", limits_.line_rate, " tickets a second"),
+  return RefuseField(
+      Reason::RATE_LIMITED, "line", line,
+      absl::StrCat("may bring ", limits_.line_rate, " tickets a second, which is limits.line_rate"),
       std::chrono::milliseconds(static_cast<int64_t>(std::ceil(wait * 1000))));
 }
 

@@ -4,6 +4,7 @@
 #include "base/refusal.h"
 #include "db/ledger_entry.h"
 #include "db/storable.h"
+#include "db/ticket_refusals.h"
 #include "tests/support/memory_store.h"
 
 namespace assay::test_support {
@@ -84,13 +85,11 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   if (LiveAttempt(intent.lot_id, intent.ticket) != nullptr) {
     return Refuse(Reason::TICKET_IN_FLIGHT, "another intent for the ticket came first; look again");
   }
-  if (lot->state != db::LotState::kOpen) return Refuse(Reason::LOT_NOT_OPEN, "the lot is closed");
-  if (lot->claimed >= lot->count)
-    return Refuse(Reason::QUOTA_EXCEEDED, "the lot's count is used up");
+  if (lot->state != db::LotState::kOpen) return db::LotIsClosed();
+  if (lot->claimed >= lot->count) return db::CountIsUsedUp();
   db::LotLease* const lease = LeaseFor(lot->name, intent.line);
   if (lease == nullptr && lot->claimed + KeptPlaces(lot->name, intent.line) >= lot->count) {
-    return Refuse(Reason::QUOTA_EXCEEDED,
-                  "what is left of the lot's count is leased to other lines");
+    return db::RestIsLeased();
   }
   if (!intent.serial_number.empty() &&
       live_serial_numbers_.contains({intent.lot_id, intent.serial_number})) {
@@ -103,7 +102,7 @@ absl::StatusOr<int64_t> MemoryStore::Claim(const db::Intent& intent,
   }
   const bool keyed = intent.public_key_sha256 != Sha256Digest{};
   if (keyed && live_keys_.contains(intent.public_key_sha256)) {
-    return Refuse(Reason::PUBLIC_KEY_REUSED, "a certificate for this key exists");
+    return db::KeyIsReused();
   }
   ASSAY_RETURN_IF_ERROR(CheckUnitValues(intent));
   if ((!intent.dac_serial.empty() &&
@@ -246,12 +245,13 @@ absl::StatusOr<db::ConfirmResult> MemoryStore::ConfirmOne(const db::Confirmation
   }
   db::ManifestRow& row = *attempt->row;
   if (!confirmation.line.empty() && confirmation.line != row.line) {
-    return Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
+    return db::TicketIsOfAnotherLine(confirmation.ticket);
   }
   if (row.state == static_cast<int>(confirmation.outcome) || attempt->said == confirmation.outcome)
     return db::ConfirmResult{row.device_id, true};
   if (row.state != static_cast<int>(db::DeviceState::kSealed)) {
-    return Refuse(Reason::CONFIRM_CONFLICT, "the device was confirmed otherwise before");
+    return db::OutcomeConflicts(confirmation.outcome,
+                                attempt->said.value_or(static_cast<db::DeviceState>(row.state)));
   }
   row.state = static_cast<int>(confirmation.outcome);
   row.confirmed_at = clock_.Now();

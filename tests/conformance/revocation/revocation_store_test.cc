@@ -163,6 +163,16 @@ TEST_P(RevocationStoreTest, AConfirmedDeviceIsRevokedAndTheLineHearsOnlyWhatItSa
   EXPECT_REFUSED(store_->ConfirmDevices({&otherwise, 1})[0].status(), CONFIRM_CONFLICT);
 }
 
+TEST_P(RevocationStoreTest, ALineThatConfirmsARevokedDeviceHearsThatItWasRevoked) {
+  Revoke(IssueIn(lot_, "t1"));
+  const db::Confirmation confirmation{lot_, "t1", "", "spiffe://assay.test/line/1",
+                                      db::DeviceState::kProvisioned};
+  const absl::Status refused = store_->ConfirmDevices({&confirmation, 1})[0].status();
+  EXPECT_REFUSED(refused, CONFIRM_CONFLICT);
+  EXPECT_EQ(refused.message(),
+            "outcome: the unit was revoked before anything was said of it (got PROVISIONED)");
+}
+
 TEST_P(RevocationStoreTest, ARevokedLotIsClosedAndItsDevicesAreSweptInPiecesAlsoThoseSealedLater) {
   std::vector<std::string> devices;
   for (int i = 0; i < 5; ++i) devices.push_back(IssueIn(lot_, "t" + std::to_string(i)));

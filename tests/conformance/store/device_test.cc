@@ -70,7 +70,9 @@ TEST_P(StoreDevices, ConfirmingTwiceIsFineAndOtherwiseAConflict) {
   const auto again = Confirm(lot, "t1", db::DeviceState::kScrapped);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(again->before);
-  EXPECT_REFUSED(Confirm(lot, "t1", db::DeviceState::kProvisioned).status(), CONFIRM_CONFLICT);
+  const absl::Status otherwise = Confirm(lot, "t1", db::DeviceState::kProvisioned).status();
+  EXPECT_REFUSED(otherwise, CONFIRM_CONFLICT);
+  EXPECT_EQ(otherwise.message(), "outcome: the unit was scrapped before (got PROVISIONED)");
   EXPECT_EQ(LotNamed("lot-1").scrapped, 1u);
   EXPECT_EQ(LotNamed("lot-1").confirmed, 0u);
 }

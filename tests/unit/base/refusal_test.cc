@@ -26,6 +26,14 @@ TEST(Refusal, TellsALongValueByItsBeginning) {
   EXPECT_EQ(refusal->value, std::string(63, 'x') + "... of 4065 bytes");
 }
 
+TEST(Refusal, OfAFieldMaySayWhenToComeBackBetterThanItsReasonDoes) {
+  const auto refusal = RefusalOf(RefuseField(Reason::RATE_LIMITED, "line", "a", "may bring ten",
+                                             std::chrono::milliseconds(100)));
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->field, "line");
+  EXPECT_EQ(refusal->retry_after, std::chrono::milliseconds(100));
+}
+
 TEST(Refusal, SaysWhenToComeBackWhereARetryMakesSense) {
   const auto refusal = RefusalOf(Refuse(Reason::HSM_UNAVAILABLE, "the token is gone"));
   ASSERT_TRUE(refusal && refusal->retry_after);

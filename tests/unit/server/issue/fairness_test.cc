@@ -76,9 +76,14 @@ TEST_F(FairGateTest, LinesAndLotsHaveTheirOwnLimits) {
   EXPECT_TRUE(Enter(gate, "a", "x").ok());
   const absl::Status line = Enter(gate, "a", "y");
   EXPECT_TRUE(HasReason(line, Reason::RATE_LIMITED)) << line;
-  EXPECT_THAT(std::string(line.message()), testing::HasSubstr("line a has 2 tickets"));
+  EXPECT_EQ(line.message(),
+            "line: has 2 tickets under way, which is limits.line_in_flight (got a)");
+  EXPECT_EQ(RefusalOf(line)->value, "a");
   EXPECT_TRUE(Enter(gate, "b", "x").ok());
-  EXPECT_TRUE(HasReason(Enter(gate, "c", "x"), Reason::RATE_LIMITED));
+  const absl::Status lot = Enter(gate, "c", "x");
+  ASSERT_TRUE(HasReason(lot, Reason::RATE_LIMITED)) << lot;
+  EXPECT_EQ(RefusalOf(lot)->field, "lot");
+  EXPECT_EQ(RefusalOf(lot)->value, "x");
   EXPECT_TRUE(Enter(gate, "c", "y").ok());
   gate.Leave("a", "x");
   EXPECT_TRUE(Enter(gate, "a", "y").ok());
@@ -91,6 +96,9 @@ TEST_F(FairGateTest, ARateIsHeldAndTheRefusalSaysWhenToComeAgain) {
   const absl::Status refused = Enter(gate, "a");
   ASSERT_TRUE(HasReason(refused, Reason::RATE_LIMITED)) << refused;
   EXPECT_EQ(RefusalOf(refused)->retry_after, std::chrono::milliseconds(100));
+  EXPECT_EQ(RefusalOf(refused)->field, "line");
+  EXPECT_EQ(RefusalOf(refused)->value, "a");
+  EXPECT_THAT(RefusalOf(refused)->rule, testing::HasSubstr("10 tickets a second"));
   EXPECT_TRUE(Enter(gate, "b").ok());
   now_ += absl::Milliseconds(100);
   EXPECT_TRUE(Enter(gate, "a").ok());
