@@ -1,6 +1,6 @@
 // mfg_tool's --csv (which keys) and --mcsv (their values, a row a unit). Nothing is accepted in
-// part: every error of either file is found before any unit is made, and names file, line, column,
-// value and rule. Pure functions, thread-safe.
+// part: every error of either file is found before any unit is made, and names file, line, column
+// and rule, and of a unit's value the length alone. Pure functions, thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -86,8 +86,8 @@ absl::StatusOr<std::vector<NvsEntry>> ReadPartitionCsv(std::string_view text,
                                                        std::string_view file_name,
                                                        const CsvFileReader& read_file);
 
-// One value as a cell would give it; for values that come from elsewhere than a file. The refusal
-// names `origin`.
+// One value as a cell would give it; for values that come from elsewhere than a file, where the
+// cell has no line. The refusal's field is `origin`.
 absl::StatusOr<NvsEntry> ReadCsvValue(const CsvKey& key, const CsvCell& cell,
                                       std::string_view origin, const CsvFileReader& read_file);
 std::optional<CsvEncoding> CsvEncodingOf(std::string_view name);

@@ -15,8 +15,9 @@ inline std::string Trimmed(std::string_view text) {
   return std::string(absl::StripAsciiWhitespace(Text(text)));
 }
 
-// Where a cell lies, for refusals.
+// Where a cell lies, for refusals. A cell of no file (line 0) is named by its origin alone.
 inline std::string Place(std::string_view file, const CsvCell& cell, std::string_view key = {}) {
+  if (cell.line == 0) return std::string(file);
   return absl::StrCat(Text(file), " line ", cell.line, " column ", cell.column,
                       key.empty() ? std::string() : absl::StrCat(" (", Text(key), ")"));
 }

@@ -56,7 +56,7 @@ class EntryTaker {
     const auto* value = Take<uint32_t>(key);
     if (value == nullptr) return std::nullopt;
     if (*value > std::numeric_limits<Integer>::max()) {
-      Fail(Text(key), absl::StrCat("the value ", *value, " is out of range"));
+      Fail(Text(key), absl::StrCat("must be at most ", std::numeric_limits<Integer>::max()));
       return std::nullopt;
     }
     return static_cast<Integer>(*value);

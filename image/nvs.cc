@@ -253,11 +253,11 @@ void NvsEntry::Wipe() {
 absl::StatusOr<SecretBytes> BuildNvs(const std::vector<NvsEntry>& entries,
                                      const NvsOptions& options) {
   if (options.size == 0 || options.size % kNvsPageSize != 0) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "nvs_size", absl::StrCat(options.size),
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "image.size", absl::StrCat(options.size),
                        "an NVS partition is a multiple of 4096 bytes and at least 4096");
   }
   if (options.size > (size_t{64} << 20)) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "nvs_size", absl::StrCat(options.size),
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "image.size", absl::StrCat(options.size),
                        "an NVS partition is at most 64 MiB");
   }
   const size_t pages = options.size / kNvsPageSize;
@@ -266,7 +266,7 @@ absl::StatusOr<SecretBytes> BuildNvs(const std::vector<NvsEntry>& entries,
   ASSAY_RETURN_IF_ERROR(WriteAll(writer, entries, options.version));
   if (writer.pages() > (writable ? pages - 1 : pages)) {
     const size_t needed = PartitionFor(writer.pages());
-    return RefuseField(Reason::IMAGE_TOO_SMALL, "nvs_size", absl::StrCat(options.size),
+    return RefuseField(Reason::IMAGE_TOO_SMALL, "image.size", absl::StrCat(options.size),
                        absl::StrCat("the content needs ", needed, " bytes of partition, ",
                                     needed - options.size, " more than there are"));
   }

@@ -16,6 +16,7 @@
 #include "matter/spake2p.h"
 #include "matter/test_credentials.h"
 #include "server/issue/device_key.h"
+#include "server/issue/extra_values.h"
 #include "server/issue/given_dac.h"
 #include "server/lot/act.h"
 
@@ -126,6 +127,12 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
     }
     ASSAY_RETURN_IF_ERROR(
         matter::CheckUniqueId(AsBytes(values.rotating_id()), "values.rotating_id"));
+    if (const size_t length = lot::RotatingIdLengthOf(spec);
+        values.rotating_id().size() != length) {
+      return RefuseField(Reason::FIELD_OUT_OF_RANGE, "values.rotating_id",
+                         absl::StrCat(values.rotating_id().size(), " bytes"),
+                         absl::StrCat("must be ", length, " bytes"));
+    }
   }
   return absl::OkStatus();
 }
@@ -137,35 +144,6 @@ std::string DrawDeviceId(Random& random, absl::Time now) {
   const std::string hex = ToHex(bytes);
   return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
                       hex.substr(16, 4), "-", hex.substr(20));
-}
-
-absl::Status FillExtra(Work& work) {
-  const auto& given = work.request.values().extra();
-  for (const v1::ExtraKey& key : work.plan->spec.extra_keys()) {
-    const auto found = std::find_if(given.begin(), given.end(), [&](const v1::ExtraValue& value) {
-      return value.namespace_() == key.namespace_() && value.key() == key.key();
-    });
-    if (found == given.end() && !key.has_value() && key.content().empty()) {
-      return RefuseField(Reason::FIELD_REQUIRED, absl::StrCat("values.extra.", key.key()), "",
-                         "the product has no value of its own for this key");
-    }
-    const bool own = found != given.end();
-    auto entry = lot::ExtraEntry(key, own ? found->value() : key.value(),
-                                 AsBytes(own ? found->content() : key.content()));
-    if (!entry.ok()) return Within("values.extra", entry.status());
-    work.extra.push_back(*std::move(entry));
-  }
-  for (const v1::ExtraValue& value : given) {
-    const auto& keys = work.plan->spec.extra_keys();
-    const bool known = std::any_of(keys.begin(), keys.end(), [&](const v1::ExtraKey& key) {
-      return value.namespace_() == key.namespace_() && value.key() == key.key();
-    });
-    if (!known) {
-      return RefuseField(Reason::FIELD_NOT_ALLOWED, "values.extra", value.key(),
-                         "is not among the product's extra keys");
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status MakeCodes(Work& work) {
@@ -352,8 +330,7 @@ absl::Status Claim(Work& work, Random& random, const Clock& clock, bool producti
     work.rotating_id = values.rotating_id().empty() ? random.Draw(lot::RotatingIdLengthOf(spec))
                                                     : ToBytes(AsBytes(values.rotating_id()));
   }
-  work.extra.clear();
-  return FillExtra(work);
+  return FillExtraValues(work);
 }
 
 absl::Status Build(Work& work, Random& random, const Clock& clock, Reserve* reserve) {

@@ -6,6 +6,7 @@
 #include "base/testpoint.h"
 #include "matter/spake2p.h"
 #include "server/issue/build.h"
+#include "server/issue/extra_values.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
 #include "server/issue/unit_values.h"
@@ -165,10 +166,8 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
     } else if (MayDrawAgain(*work, outcomes[i].status())) {
       ++work->draws;
       crypto_.Push(kBuild, work);
-    } else if (HasReason(outcomes[i].status(), Reason::VALUE_TAKEN)) {
-      Refused(work, ValueTaken(outcomes[i].status()));
     } else {
-      Refused(work, outcomes[i].status());
+      Refused(work, InRequest(*work, outcomes[i].status()));
     }
   }
 }
@@ -196,7 +195,7 @@ void Pipeline::Impl::SignDac(const WorkPtr& work) {
 void Pipeline::Impl::Verify(const WorkPtr& work) {
   work->step_started = Steady::now();
   const absl::Status proved = ProveDacAndImages(*work, random_);
-  if (!proved.ok()) return GiveUp(work, proved);
+  if (!proved.ok()) return GiveUp(work, OfExtraValues(*work, proved));
   SignImages(work);
 }
 

@@ -27,6 +27,16 @@ bool IsRotatingId(const absl::Status& taken) {
   return refusal && refusal->field == "rotating_id";
 }
 
+absl::Status ValueTaken(const absl::Status& taken) {
+  if (IsRotatingId(taken)) {
+    return RefuseField(Reason::VALUE_TAKEN, "values.rotating_id", "",
+                       "is another unit's of this product: each must have its own");
+  }
+  return RefuseField(Reason::VALUE_TAKEN, "values.passcode", "",
+                     "stands with the same discriminator in another unit of this product: two "
+                     "units would have one label");
+}
+
 }  // namespace
 
 void FillUnitValues(const Work& work, bool production, db::Intent& intent) {
@@ -53,14 +63,28 @@ bool MayDrawAgain(const Work& work, const absl::Status& taken) {
                              : !values.has_passcode() || !values.has_discriminator();
 }
 
-absl::Status ValueTaken(const absl::Status& taken) {
-  if (IsRotatingId(taken)) {
-    return RefuseField(Reason::VALUE_TAKEN, "values.rotating_id", "",
-                       "is another unit's of this product: each must have its own");
+absl::Status InRequest(const Work& work, const absl::Status& refused) {
+  const auto refusal = RefusalOf(refused);
+  if (!refusal) return refused;
+  const auto with = [&](absl::string_view field, absl::string_view value) {
+    return RefuseField(refusal->reason, field, value, refusal->rule);
+  };
+  switch (refusal->reason) {
+    case Reason::VALUE_TAKEN:
+      return ValueTaken(refused);
+    case Reason::QUOTA_EXCEEDED:
+    case Reason::LOT_NOT_OPEN:
+      return with("lot", work.request.lot());
+    case Reason::SERIAL_NUMBER_TAKEN:
+      return work.request.values().serial_number().empty()
+                 ? refused
+                 : with("values.serial_number", refusal->value);
+    case Reason::PUBLIC_KEY_REUSED:
+      if (!work.request.csr().empty()) return with("csr", "");
+      return work.request.has_given_dac() ? with("given_dac.certificate", "") : refused;
+    default:
+      return refused;
   }
-  return RefuseField(Reason::VALUE_TAKEN, "values.passcode", "",
-                     "stands with the same discriminator in another unit of this product: two "
-                     "units would have one label");
 }
 
 }  // namespace assay::issue

@@ -15,7 +15,8 @@ void FillUnitValues(const Work& work, bool production, db::Intent& intent);
 // Whether the store's VALUE_TAKEN concerns a value that was drawn here and may be drawn again.
 bool MayDrawAgain(const Work& work, const absl::Status& taken);
 
-// The store's VALUE_TAKEN in the request's terms, without the value.
-absl::Status ValueTaken(const absl::Status& taken);
+// What the store refused an intent for, in the request's terms: the paths of its fields, the name
+// of its lot, and no value that is secret.
+absl::Status InRequest(const Work& work, const absl::Status& refused);
 
 }  // namespace assay::issue

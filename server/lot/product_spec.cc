@@ -1,14 +1,17 @@
 #include "server/lot/product_spec.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/random.h"
 #include "base/refusal.h"
-#include "image/csv.h"
+#include "image/text.h"
 #include "matter/passcode.h"
 #include "matter/spake2p.h"
+#include "server/lot/extra_keys.h"
 
 namespace assay::lot {
 namespace {
@@ -17,6 +20,9 @@ constexpr uint32_t kDefaultIterations = 10000;
 constexpr uint32_t kDefaultSaltLength = 32;
 constexpr uint32_t kDefaultRotatingIdLength = 16;
 constexpr uint32_t kDefaultImageSize = 0x6000;
+// An answer carries a unit's images whole, and may be twice as large; beside this one they are a
+// few pages.
+constexpr uint32_t kMaxImageSize = 16 << 20;
 constexpr uint32_t kDefaultDiscovery = matter::discovery::kBle;
 
 absl::Status OutOfRange(absl::string_view field, uint64_t value, absl::string_view rule) {
@@ -88,22 +94,55 @@ absl::Status CheckDac(const v1::DacProfile& dac, bool production) {
   return absl::OkStatus();
 }
 
-// Keys that decide who the unit is have fields of their own, so that label, records and image
-// cannot part.
-absl::Status CheckExtraKeys(const v1::ProductSpec& spec) {
-  static constexpr std::string_view kOwnFields[] = {
-      "discriminator", "salt",      "verifier",  "iteration-count", "serial-num",
-      "rd-id-uid",     "dac-cert",  "dac-key",   "dac-pub-key",     "pai-cert",
-      "cert-dclrn",    "vendor-id", "product-id"};
-  for (const v1::ExtraKey& key : spec.extra_keys()) {
-    const bool factory = key.namespace_().empty() || key.namespace_() == image::kFactoryNamespace;
-    if (factory && std::find(std::begin(kOwnFields), std::end(kOwnFields), key.key()) !=
-                       std::end(kOwnFields)) {
-      return RefuseField(Reason::FIELD_NOT_ALLOWED, "spec.extra_keys", key.key(),
-                         "has a field of its own in the product record or the request");
-    }
+absl::Status CheckImageSize(const v1::ImageOptions& image) {
+  if (image.no_factory_image()) return absl::OkStatus();
+  if (image.size() % image::kNvsPageSize != 0) {
+    return OutOfRange("spec.image.size", image.size(), "must be a multiple of 4096 bytes");
+  }
+  if (image.size() > kMaxImageSize) {
+    return OutOfRange("spec.image.size", image.size(),
+                      "must be at most 16777216 bytes (16 MiB): an answer carries the whole image");
   }
   return absl::OkStatus();
+}
+
+// What the image's part calls a field, as a path in the product record.
+absl::Status InSpec(const absl::Status& status) {
+  static constexpr std::pair<std::string_view, std::string_view> kPaths[] = {
+      {"rotating_id", "rotating_id.length"},
+      {"placement.attestation_in_secure_cert", "image.secure_cert.attestation"},
+      {"placement", "image.secure_cert"},
+      {"image.nvs", "image.no_factory_image"},
+      {"image.protection", "image.encryption"},
+      {"image.nvs_label", "image.partition_label"},
+      {"image.efuse_key_id", "image.secure_cert.efuse_key_id"},
+      {"chip-factory/locale", "locales"},
+      {"chip-factory/fl-", "fixed_labels"},
+      {"chip-factory/sm-", "supported_modes"},
+      {"chip-factory/st-", "supported_modes"}};
+  const auto refusal = RefusalOf(status);
+  if (!refusal || refusal->field.empty() || absl::StartsWith(refusal->field, "spec.")) {
+    return status;
+  }
+  std::string_view field = refusal->field;
+  for (const auto& [name, path] : kPaths) {
+    // A key of a list has places behind its name.
+    const bool list = name.starts_with("chip-factory/");
+    if (list ? field.starts_with(name) : field == name) {
+      field = path;
+      break;
+    }
+  }
+  return RefuseField(refusal->reason, absl::StrCat("spec.", image::Text(field)), refusal->value,
+                     refusal->rule);
+}
+
+// Of an extra key that takes a known one's place nothing is told but its name and the rule.
+absl::Status InExtraKeys(const absl::Status& status) {
+  const auto refusal = RefusalOf(status);
+  if (!refusal || refusal->field.empty()) return status;
+  return RefuseField(refusal->reason, "spec.extra_keys", "",
+                     absl::StrCat(refusal->field, ": ", refusal->rule));
 }
 
 // A device that is as large as any of this product can be.
@@ -138,24 +177,21 @@ absl::Status CheckSampleImage(const v1::ProductSpec& spec) {
   SystemRandom random;
   auto content = SampleDevice(spec, random);
   if (!content.ok()) return content.status();
-  for (const v1::ExtraKey& key : spec.extra_keys()) {
-    if (!key.has_value() && key.content().empty()) continue;
-    auto entry = ExtraEntry(key, key.value(), AsBytes(key.content()));
-    if (!entry.ok()) return entry.status();
-    content->extra.push_back(*std::move(entry));
-  }
-  ASSAY_RETURN_IF_ERROR(image::AbsorbKnownKeys(*content));
   auto options = ImageOptionsOf(spec);
   if (!options.ok()) return options.status();
   const image::ImageFormat* format = image::FindImageFormat(options->format);
   if (format == nullptr) return Refuse(Reason::INTERNAL, "no such image format");
-  ASSAY_RETURN_IF_ERROR(image::CheckFactoryContent(*content));
-  ASSAY_RETURN_IF_ERROR(format->Check(*content, *options));
+  ASSAY_RETURN_IF_ERROR(InSpec(image::CheckFactoryContent(*content)));
+  ASSAY_RETURN_IF_ERROR(InSpec(format->Check(*content, *options)));
+  ASSAY_RETURN_IF_ERROR(AddSampleEntries(spec, *content));
+  ASSAY_RETURN_IF_ERROR(InExtraKeys(image::AbsorbKnownKeys(*content)));
+  ASSAY_RETURN_IF_ERROR(InExtraKeys(image::CheckFactoryContent(*content)));
+  if (!options->nvs) return absl::OkStatus();
   // The sample's certificates are fillers, so only the NVS part is built: it is the part that can
   // run out of room.
-  if (options->nvs)
-    return image::BuildNvs(image::ToNvsEntries(*content), options->nvs_options).status();
-  return absl::OkStatus();
+  const absl::Status built =
+      image::BuildNvs(image::ToNvsEntries(*content), options->nvs_options).status();
+  return HasReason(built, Reason::IMAGE_TOO_SMALL) ? InSpec(built) : InExtraKeys(built);
 }
 
 }  // namespace
@@ -326,41 +362,11 @@ matter::SetupPayload CommonPayload(const v1::ProductSpec& spec) {
   return payload;
 }
 
-absl::StatusOr<image::NvsEntry> ExtraEntry(const v1::ExtraKey& key, std::string_view value,
-                                           ByteView content) {
-  image::CsvKey column;
-  column.name_space =
-      key.namespace_().empty() ? std::string(image::kFactoryNamespace) : key.namespace_();
-  column.key = key.key();
-  if (key.key().empty() || key.key().size() > image::kNvsMaxKey ||
-      column.name_space.size() > image::kNvsMaxKey) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "extra_keys.key", key.key(),
-                       "key and namespace must be 1 to 15 bytes");
-  }
-  if (key.type() != "data" && key.type() != "file") {
-    return RefuseField(Reason::FIELD_MALFORMED, "extra_keys.type", key.type(),
-                       "must be data or file");
-  }
-  column.source = key.type() == "file" ? image::CsvSource::kFile : image::CsvSource::kData;
-  const auto encoding = image::CsvEncodingOf(key.encoding());
-  if (!encoding) {
-    return RefuseField(
-        Reason::FIELD_MALFORMED, "extra_keys.encoding", key.encoding(),
-        "must be u8, i8, u16, i16, u32, i32, u64, i64, string, binary, hex2bin or base64");
-  }
-  column.encoding = *encoding;
-  image::CsvCell cell;
-  // For type "file" the caller has read the file; the cell only needs a path to name.
-  cell.text = column.source == image::CsvSource::kFile ? key.key() : std::string(value);
-  return image::ReadCsvValue(column, cell, "extra_keys", [&](std::string_view) {
-    return absl::StatusOr<Bytes>(ToBytes(content));
-  });
-}
-
 absl::Status CheckProductSpec(const v1::ProductSpec& spec, bool production) {
   ASSAY_RETURN_IF_ERROR(CheckIds(spec, production));
   ASSAY_RETURN_IF_ERROR(CheckCommissioning(spec));
   ASSAY_RETURN_IF_ERROR(CheckDac(spec.dac(), production));
+  ASSAY_RETURN_IF_ERROR(CheckImageSize(spec.image()));
   ASSAY_RETURN_IF_ERROR(CheckExtraKeys(spec));
   return CheckSampleImage(spec);
 }

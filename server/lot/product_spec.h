@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -42,10 +41,6 @@ absl::StatusOr<image::FactoryContent> CommonContent(const v1::ProductSpec& spec)
 absl::StatusOr<image::ImageOptions> ImageOptionsOf(const v1::ProductSpec& spec);
 // The label's payload, without discriminator and passcode.
 matter::SetupPayload CommonPayload(const v1::ProductSpec& spec);
-
-// An extra key's value as an NVS entry; `value` and `content` from the product or from the line.
-absl::StatusOr<image::NvsEntry> ExtraEntry(const v1::ExtraKey& key, std::string_view value,
-                                           ByteView content);
 
 // The whole record without its declaration's signature and PAI (catalog.h): values in range and of
 // the right form, and a sample device's image that holds everything. Each refusal names field,

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "tests/unit/image/image_vectors.h"
 
@@ -85,13 +86,14 @@ TEST(CsvSchema, NamesLineAndColumnOfEveryFault) {
   EXPECT_THAT(text("\n\n"), HasSubstr("names no key"));
 }
 
-TEST(CsvUnits, NameFileLineColumnValueAndRuleOfEveryFault) {
+TEST(CsvUnits, NameFileLineColumnAndRuleOfEveryFault) {
   const std::string schema = "n,data,u8\ns,data,string\nh,data,hex2bin\n";
   const auto text = [&](std::string_view values) {
     return RefusalText(Units(schema, values).status());
   };
-  EXPECT_THAT(text("n,s,h\n1,a,00\n\n256,b,00\n"), AllOf(HasSubstr("mfg_m.csv line 4 column 1 (n)"),
-                                                         HasSubstr("fits u8"), HasSubstr("256")));
+  EXPECT_THAT(text("n,s,h\n1,a,00\n\n256,b,00\n"),
+              AllOf(HasSubstr("mfg_m.csv line 4 column 1 (n)"), HasSubstr("fits u8"),
+                    HasSubstr("3 bytes")));
   EXPECT_THAT(text("n,s,h\n1,a,0\n"), HasSubstr("line 2 column 3 (h)"));
   EXPECT_THAT(text("n,s\n1,a\n"), HasSubstr("lacks this column"));
   EXPECT_THAT(text("n,s,h,n\n1,a,00,1\n"), HasSubstr("twice"));
@@ -132,6 +134,19 @@ TEST(CsvUnits, SayWhichFileIsMissingAndKeepSecretsOut) {
                     HasSubstr("no such file")));
   EXPECT_THAT(RefusalText(Units("dac-key,data,hex2bin\n", "dac-key\n00112\n").status()),
               ::testing::Not(HasSubstr("00112")));
+}
+
+// Keys of the maker's own are where a factory puts secrets of its own.
+TEST(CsvUnits, TellHowLongAWrongValueIsAndNeverWhatItIs) {
+  for (const char* encoding : {"u8", "i64", "hex2bin", "base64"}) {
+    const std::string schema = absl::StrCat("sec,data,", encoding, "\n");
+    const std::string text = RefusalText(Units(schema, "sec\nSECRET VALUE\n").status());
+    EXPECT_THAT(text, AllOf(HasSubstr("(sec)"), HasSubstr("12 bytes"))) << encoding;
+    EXPECT_THAT(text, ::testing::Not(HasSubstr("SECRET"))) << encoding;
+  }
+  const std::string long_value = "SECRET" + std::string(kNvsMaxString, 'x');
+  EXPECT_THAT(RefusalText(Units("sec,data,string\n", "sec\n" + long_value + "\n").status()),
+              ::testing::Not(HasSubstr("SECRET")));
 }
 
 TEST(Csv, SurvivesRandomText) {

@@ -219,6 +219,9 @@ TEST(ExtraKeys, OfATypeTheDeviceDoesNotFindAreRefused) {
   FactoryContent content = FullContent();
   content.extra = {{"chip-factory", "discriminator", uint16_t{1234}}};
   EXPECT_TRUE(HasReason(AbsorbKnownKeys(content), Reason::FIELD_MALFORMED));
+  content.extra = {{"chip-factory", "hardware-ver", uint32_t{987654}}};
+  const absl::Status large = AbsorbKnownKeys(content);
+  EXPECT_EQ(large.message(), "chip-factory/hardware-ver: must be at most 65535");
   content.extra = {{"chip-factory", "salt", std::string("no base64!")}};
   EXPECT_TRUE(HasReason(AbsorbKnownKeys(content), Reason::FIELD_MALFORMED));
 }

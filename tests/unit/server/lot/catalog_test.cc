@@ -67,6 +67,60 @@ TEST_F(CatalogTest, EachValueOutOfItsRuleIsRefusedByItsField) {
   EXPECT_TRUE(Apply(shop.Light()).ok());
 }
 
+TEST_F(CatalogTest, AnImageThatNoAnswerCouldCarryIsRefused) {
+  v1::ProductSpec spec = shop.Light();
+  spec.mutable_image()->set_size(16 << 20);
+  EXPECT_TRUE(Apply(spec).ok()) << Apply(spec);
+  spec.mutable_image()->set_size((16 << 20) + 4096);
+  ExpectRefused(spec, Reason::FIELD_OUT_OF_RANGE, "spec.image.size");
+  EXPECT_THAT(std::string(Apply(spec).message()), testing::HasSubstr("16 MiB"));
+}
+
+TEST_F(CatalogTest, ARefusalNamesTheFieldByItsPathInTheRequest) {
+  const auto field_of = [&](auto change) {
+    v1::ProductSpec spec = shop.Light();
+    change(spec);
+    const auto refusal = RefusalOf(Apply(spec));
+    return refusal ? refusal->field : "accepted";
+  };
+  EXPECT_EQ(field_of([](auto& s) { s.set_vendor_name(std::string(33, 'x')); }), "spec.vendor_name");
+  EXPECT_EQ(field_of([](auto& s) { s.add_locales("en_GB"); }), "spec.locales[0]");
+  EXPECT_EQ(field_of([](auto& s) { s.set_manufacturing_date("2022-13-01"); }),
+            "spec.manufacturing_date");
+  EXPECT_EQ(field_of([](auto& s) { s.mutable_image()->set_size(4097); }), "spec.image.size");
+  EXPECT_EQ(field_of([](auto& s) { s.add_fixed_labels()->set_label(std::string(17, 'x')); }),
+            "spec.fixed_labels[0].label");
+  EXPECT_EQ(field_of([](auto& s) {
+              s.mutable_rotating_id()->set_enabled(true);
+              s.mutable_rotating_id()->set_length(24);
+            }),
+            "spec.rotating_id.length");
+  EXPECT_EQ(field_of([](auto& s) { s.mutable_image()->set_partition_label(std::string(17, 'x')); }),
+            "spec.image.partition_label");
+  EXPECT_EQ(
+      field_of([](auto& s) { s.mutable_image()->mutable_secure_cert()->set_rotating_id(true); }),
+      "spec.image.secure_cert");
+  EXPECT_EQ(field_of([](auto& s) {
+              for (int i = 0; i < 17; ++i) {
+                auto& mode = *s.add_supported_modes();
+                mode.set_endpoint(0xFFFE);
+                mode.set_mode(i);
+                mode.set_label("m");
+              }
+            }),
+            "spec.supported_modes");
+}
+
+TEST_F(CatalogTest, EachSetOfTheDiscoveryBitsOfTheSpecificationIsTakenAndNoReservedBit) {
+  v1::ProductSpec spec = shop.Light();
+  for (const uint32_t bits : {1u, 2u, 7u, 63u}) {
+    spec.set_discovery(bits);
+    EXPECT_TRUE(Apply(spec).ok()) << bits;
+  }
+  spec.set_discovery(64);
+  ExpectRefused(spec, Reason::FIELD_OUT_OF_RANGE, "spec.discovery");
+}
+
 TEST_F(CatalogTest, AnImageTooSmallForItsContentIsRefusedBeforeALotCanOpen) {
   v1::ProductSpec spec = shop.Light();
   spec.mutable_image()->set_size(0x1000);
@@ -78,6 +132,7 @@ TEST_F(CatalogTest, AnImageTooSmallForItsContentIsRefusedBeforeALotCanOpen) {
   }
   const absl::Status status = Apply(spec);
   EXPECT_TRUE(HasReason(status, Reason::IMAGE_TOO_SMALL)) << status;
+  EXPECT_EQ(RefusalOf(status)->field, "spec.image.size");
 }
 
 TEST_F(CatalogTest, TheSameRequestIdHasOneEffectAndOtherContentIsRefused) {
