@@ -7,6 +7,41 @@
 #include "server/lot/act.h"
 
 namespace assay::issue {
+namespace {
+
+Sha256Digest DigestOf(const v1::IssueRequest& request, const SecretBytes& key) {
+  std::string content = lot::Deterministic(request);
+  const Sha256Digest digest = lot::KeyedDigest(key, AsBytes(content));
+  WipeText(content);
+  return digest;
+}
+
+// Empty values say what absent ones do; a ticket of an older release may have been digested with
+// them. Put into the request for the moment: a copy would have its secrets.
+bool HasContentOf(const Sha256Digest& digest, Work& work) {
+  if (digest == work.digest) return true;
+  if (work.request.has_values()) return false;
+  work.request.mutable_values();
+  const bool same = digest == DigestOf(work.request, *work.plan->key);
+  work.request.clear_values();
+  return same;
+}
+
+absl::string_view WhyWiped(int state) {
+  switch (static_cast<db::DeviceState>(state)) {
+    case db::DeviceState::kProvisioned:
+      return "was wiped when the unit was confirmed";
+    case db::DeviceState::kScrapped:
+      return "was wiped: the unit was scrapped";
+    case db::DeviceState::kRevoked:
+      return "was wiped: the unit was revoked";
+    default:
+      return "is not kept any more: the lot's retention has ended, or the unit was entered again "
+             "after a restore";
+  }
+}
+
+}  // namespace
 
 // ---- step 1: admit
 // --------------------------------------------------------------------------------------
@@ -94,9 +129,10 @@ bool Pipeline::Impl::Admit(const WorkPtr& work, lot::BatchPlans& plans) {
     return false;
   }
   work->plan = *std::move(plan);
-  std::string content = lot::Deterministic(work->request);
-  work->digest = lot::KeyedDigest(*work->plan->key, AsBytes(content));
-  WipeText(content);
+  if (work->request.has_values() && work->request.values().ByteSizeLong() == 0) {
+    work->request.clear_values();
+  }
+  work->digest = DigestOf(work->request, *work->plan->key);
   StepDone(*work, Step::kAdmit);
   return true;
 }
@@ -152,7 +188,7 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
     }
     // Nothing to compare with where the attempt was entered again after a restore.
     const bool known = view.request_digest != Sha256Digest{};
-    if (!work->fetch_only && known && view.request_digest != work->digest) {
+    if (!work->fetch_only && known && !HasContentOf(view.request_digest, *work)) {
       return Refused(work, RefuseField(Reason::TICKET_CONFLICT, "ticket", work->request.ticket(),
                                        "was used before with other content"));
     }
@@ -169,12 +205,14 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       if (!sealed.ok()) return Refused(work, sealed.status());
       return Succeed(work, *std::move(sealed), true);
     }
-    case State::kWiped:
-      return Refused(work,
-                     RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
-                                 absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
-                                              ToHex(view.image_sha256),
-                                              ") was wiped after its confirmation or retention")));
+    case State::kWiped: {
+      const auto row = store_->FindDevice(view.device_id);
+      if (!row.ok()) return Refused(work, row.status());
+      return Refused(
+          work, RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
+                            absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
+                                         ToHex(view.image_sha256), ") ", WhyWiped(row->state))));
+    }
     case State::kInFlight:
     case State::kDead:
       if (IsOrphan(*work, view)) {

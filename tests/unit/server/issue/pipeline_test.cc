@@ -14,6 +14,8 @@
 #include "matter/name.h"
 #include "matter/onboarding.h"
 #include "server/issue/device_key.h"
+#include "server/lot/act.h"
+#include "server/lot/lot_key.h"
 #include "tests/unit/server/issue/workshop.h"
 
 namespace assay::issue {
@@ -107,6 +109,7 @@ TEST_F(PipelineTest, NeverOverQuotaExactlyTheCountSucceeds) {
       ++issued;
     } else {
       EXPECT_THAT(outcome, Refused(Reason::QUOTA_EXCEEDED));
+      EXPECT_EQ(outcome.status().message(), "lot: the lot's count is used up (got lot)");
     }
   }
   EXPECT_EQ(issued, 7);
@@ -121,6 +124,44 @@ TEST_F(PipelineTest, TheSameTicketWithOtherContentIsAConflict) {
   auto other = Workshop::Request("lot", "t-1");
   other.mutable_values()->set_discriminator(7);
   EXPECT_THAT(shop.Issue(other), Refused(Reason::TICKET_CONFLICT));
+}
+
+TEST_F(PipelineTest, EmptyValuesSayWhatAbsentOnesDo) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  auto with_empty = Workshop::Request("lot", "t-1");
+  with_empty.mutable_values();
+  const auto first = shop.Issue(with_empty);
+  const auto second = shop.Issue(Workshop::Request("lot", "t-1"));
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_EQ(first->identity().SerializeAsString(), second->identity().SerializeAsString());
+  const auto other = shop.Issue(Workshop::Request("lot", "t-2"));
+  with_empty.set_ticket("t-2");
+  const auto again = shop.Issue(with_empty);
+  ASSERT_TRUE(other.ok() && again.ok()) << other.status() << again.status();
+  EXPECT_TRUE(again->sealed_before());
+}
+
+TEST_F(PipelineTest, ATicketThatAnOlderReleaseDigestedKeepsItsContent) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  lot::LotKeys keys(shop.token, shop.pipeline_options.wrapping_key);
+  const db::Lot lot = *shop.store->FindLot("lot");
+  const auto key = keys.Unwrap(lot);
+  ASSERT_TRUE(key.ok()) << key.status();
+  for (const bool empty_values : {false, true}) {
+    auto asked = Workshop::Request("lot", empty_values ? "t-1" : "t-2");
+    if (empty_values) asked.mutable_values();
+    db::Intent intent;
+    intent.lot_id = lot.id;
+    intent.ticket = asked.ticket();
+    intent.line = shop.line_caller.line;
+    intent.device_id = "older-" + asked.ticket();
+    intent.request_digest = lot::KeyedDigest(**key, AsBytes(lot::Deterministic(asked)));
+    ASSERT_TRUE(shop.store->RecordIntents(std::span(&intent, 1), "older-release").front().ok());
+    auto otherwise = asked;
+    otherwise.mutable_values()->set_serial_number("SN-1");
+    EXPECT_THAT(shop.Issue(otherwise), Refused(Reason::TICKET_CONFLICT)) << empty_values;
+    EXPECT_TRUE(shop.Issue(asked).ok()) << empty_values;
+  }
 }
 
 TEST_F(PipelineTest, TheTicketOfAnotherLineIsRefused) {
@@ -138,7 +179,9 @@ TEST_F(PipelineTest, UnknownAndClosedLotsAreRefused) {
   close.set_request_id(shop.NextId());
   close.set_name("lot");
   ASSERT_TRUE(shop.catalog->CloseLot(shop.operator_caller, close).ok());
-  EXPECT_THAT(shop.Issue(Workshop::Request("lot", "t-1")), Refused(Reason::LOT_NOT_OPEN));
+  const auto closed = shop.Issue(Workshop::Request("lot", "t-1"));
+  EXPECT_THAT(closed, Refused(Reason::LOT_NOT_OPEN));
+  EXPECT_EQ(closed.status().message(), "lot: the lot is closed (got lot)");
 }
 
 TEST_F(PipelineTest, ALineOfAnotherFactoryLearnsNothingOfTheLot) {
@@ -197,7 +240,9 @@ TEST_F(PipelineTest, ADuplicateSerialNumberInALotIsRefused) {
   auto second = Workshop::Request("lot", "t-2");
   second.mutable_values()->set_serial_number("SN-1");
   ASSERT_TRUE(shop.Issue(first).ok());
-  EXPECT_THAT(shop.Issue(second), Refused(Reason::SERIAL_NUMBER_TAKEN));
+  const auto taken = shop.Issue(second);
+  EXPECT_THAT(taken, Refused(Reason::SERIAL_NUMBER_TAKEN));
+  EXPECT_EQ(RefusalOf(taken.status())->field, "values.serial_number");
   EXPECT_EQ(shop.LotNow("lot").claimed(), 1u);
 }
 
@@ -223,7 +268,9 @@ TEST_F(PipelineTest, ACsrGivesAnIdentityWithoutAnyPrivateKey) {
 
   auto reused = Workshop::Request("lot", "t-2");
   reused.set_csr(request.csr());
-  EXPECT_THAT(shop.Issue(reused), Refused(Reason::PUBLIC_KEY_REUSED));
+  const auto refused = shop.Issue(reused);
+  EXPECT_THAT(refused, Refused(Reason::PUBLIC_KEY_REUSED));
+  EXPECT_EQ(refused.status().message(), "csr: a certificate for this key exists");
   auto broken = Workshop::Request("lot", "t-3");
   broken.set_csr(Csr(shop, "device-3"));
   broken.mutable_csr()->back() ^= 1;
@@ -372,6 +419,43 @@ TEST_F(PipelineTest, WhatIsSealedIsGivenAgainAndConfirmedAfterItsPaiWasRetired) 
       Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, confirm);
   EXPECT_TRUE(confirmed.ok()) << confirmed.status();
   EXPECT_EQ(shop.LotNow("lot").claimed(), 1u);
+}
+
+TEST_F(PipelineTest, WhoAsksForAnIdentityThatIsGoneHearsWhatBecameOfTheUnit) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  const auto confirm = [&](const std::string& ticket, v1::Outcome outcome) {
+    v1::ConfirmRequest request;
+    request.set_lot("lot");
+    request.set_ticket(ticket);
+    request.set_outcome(outcome);
+    return Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, request).status();
+  };
+  const auto why = [&](const std::string& ticket) {
+    v1::GetSealedRequest fetch;
+    fetch.set_lot("lot");
+    fetch.set_ticket(ticket);
+    const auto got = Ask<v1::IssueResponse, v1::GetSealedRequest>(shop, &Pipeline::Fetch, fetch);
+    EXPECT_THAT(got, Refused(Reason::IDENTITY_WIPED));
+    return std::string(got.status().message());
+  };
+  for (const char* ticket : {"t-1", "t-2", "t-3"}) {
+    const auto issued = shop.Issue(Workshop::Request("lot", ticket));
+    ASSERT_TRUE(issued.ok()) << issued.status();
+    if (ticket == std::string("t-3")) shop.store->MarkRevoked(issued->identity().device_id());
+  }
+  ASSERT_TRUE(confirm("t-1", v1::OUTCOME_PROVISIONED).ok());
+  ASSERT_TRUE(confirm("t-2", v1::OUTCOME_SCRAPPED).ok());
+  EXPECT_THAT(why("t-1"), testing::HasSubstr("was confirmed"));
+  EXPECT_THAT(why("t-2"), testing::HasSubstr("was scrapped"));
+  EXPECT_THAT(why("t-3"), testing::HasSubstr("was revoked"));
+  const absl::Status revoked = confirm("t-3", v1::OUTCOME_PROVISIONED);
+  EXPECT_TRUE(HasReason(revoked, Reason::CONFIRM_CONFLICT)) << revoked;
+  EXPECT_EQ(revoked.message(),
+            "outcome: the unit was revoked before anything was said of it (got PROVISIONED)");
+  shop.line_caller.line = "line-2";
+  const absl::Status theirs = confirm("t-1", v1::OUTCOME_PROVISIONED);
+  EXPECT_TRUE(HasReason(theirs, Reason::TICKET_OF_ANOTHER_LINE)) << theirs;
+  EXPECT_EQ(theirs.message(), "ticket: was used by another line (got t-1)");
 }
 
 TEST_F(PipelineTest, ConfirmingAnUnknownLotLooksLikeALotThatIsNotGranted) {
