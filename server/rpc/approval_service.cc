@@ -6,7 +6,13 @@ namespace assay::rpc {
 
 ApprovalService::ApprovalService(const FrontDesk& desk, BlockingPool& pool,
                                  approve::ApprovalDesk& approvals)
-    : desk_(desk), pool_(pool), approvals_(approvals) {}
+    : Readable(desk), pool_(pool), approvals_(approvals) {
+  Serve("Propose", &ApprovalService::Propose);
+  Serve("GetProposal", &ApprovalService::GetProposal);
+  Serve("ListProposals", &ApprovalService::ListProposals);
+  Serve("ApproveProposal", &ApprovalService::ApproveProposal);
+  Serve("RejectProposal", &ApprovalService::RejectProposal);
+}
 
 grpc::ServerUnaryReactor* ApprovalService::Propose(grpc::CallbackServerContext* context,
                                                    const v1::ProposeRequest* request,

@@ -4,11 +4,11 @@
 #include "assay/v1/approval.grpc.pb.h"
 #include "server/approve/approval_desk.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class ApprovalService final : public v1::ApprovalService::CallbackService {
+class ApprovalService final : public Readable<v1::ApprovalService> {
  public:
   ApprovalService(const FrontDesk& desk, BlockingPool& pool, approve::ApprovalDesk& approvals);
 
@@ -29,7 +29,6 @@ class ApprovalService final : public v1::ApprovalService::CallbackService {
                                            v1::Proposal* response) override;
 
  private:
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   approve::ApprovalDesk& approvals_;
 };

@@ -94,12 +94,16 @@ std::string FilterText(const v1::DeviceFilter& filter) {
 AuditService::AuditService(const FrontDesk& desk, BlockingPool& pool,
                            std::shared_ptr<db::Store> store, PageTokens tokens,
                            OpenRowCodes open_codes, ledger::ReadTally* reads)
-    : desk_(desk),
+    : Readable(desk),
       pool_(pool),
       store_(std::move(store)),
       tokens_(std::move(tokens)),
       open_codes_(std::move(open_codes)),
-      reads_(reads) {}
+      reads_(reads) {
+  Serve("GetDevice", &AuditService::GetDevice);
+  Serve("ListDevices", &AuditService::ListDevices);
+  Serve("ExportManifest", &AuditService::ExportManifest);
+}
 
 absl::StatusOr<v1::ManifestRow> AuditService::Present(const access::Caller& caller,
                                                       const db::ManifestRow& stored) const {

@@ -10,8 +10,8 @@
 #include "db/store.h"
 #include "server/ledger/read_tally.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
 #include "server/rpc/page_token.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
@@ -20,7 +20,7 @@ namespace assay::rpc {
 using OpenRowCodes =
     std::function<absl::Status(const db::ManifestRow& stored, v1::ManifestRow& row)>;
 
-class AuditService final : public v1::AuditService::CallbackService {
+class AuditService final : public Readable<v1::AuditService> {
  public:
   // `open_codes` may be empty: then nobody is shown codes.
   // With `reads`, which outlives the service, reading is recorded, and refused while that cannot be
@@ -61,7 +61,6 @@ class AuditService final : public v1::AuditService::CallbackService {
   absl::StatusOr<v1::ListDevicesResponse> List(const access::Caller& caller,
                                                const v1::ListDevicesRequest& request) const;
 
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   const std::shared_ptr<db::Store> store_;
   const PageTokens tokens_;

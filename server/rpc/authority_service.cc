@@ -6,7 +6,24 @@ namespace assay::rpc {
 
 AuthorityService::AuthorityService(const FrontDesk& desk, BlockingPool& pool,
                                    authority::Authority& authority, revoke::Revocation& revocation)
-    : desk_(desk), pool_(pool), authority_(authority), revocation_(revocation) {}
+    : Readable(desk), pool_(pool), authority_(authority), revocation_(revocation) {
+  Serve("CreatePai", &AuthorityService::CreatePai);
+  Serve("InstallPai", &AuthorityService::InstallPai);
+  Serve("SignSandboxPai", &AuthorityService::SignSandboxPai);
+  Serve("ActivatePai", &AuthorityService::ActivatePai);
+  Serve("RetirePai", &AuthorityService::RetirePai);
+  Serve("GetPai", &AuthorityService::GetPai);
+  Serve("ListPais", &AuthorityService::ListPais);
+  Serve("SignSandboxDeclaration", &AuthorityService::SignSandboxDeclaration);
+  Serve("RevokeDevice", &AuthorityService::RevokeDevice);
+  Serve("RevokeLot", &AuthorityService::RevokeLot);
+  Serve("RevokePai", &AuthorityService::RevokePai);
+  Serve("DelegateCrl", &AuthorityService::DelegateCrl);
+  Serve("GetCrl", &AuthorityService::GetCrl);
+  Serve("ListCrlIssuers", &AuthorityService::ListCrlIssuers);
+  Serve("GetRevocationSet", &AuthorityService::GetRevocationSet);
+  Serve("GetDistributionPoints", &AuthorityService::GetDistributionPoints);
+}
 
 grpc::ServerUnaryReactor* AuthorityService::CreatePai(grpc::CallbackServerContext* context,
                                                       const v1::CreatePaiRequest* request,

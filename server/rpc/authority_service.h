@@ -5,11 +5,11 @@
 #include "server/authority/authority.h"
 #include "server/revoke/revocation.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class AuthorityService final : public v1::AuthorityService::CallbackService {
+class AuthorityService final : public Readable<v1::AuthorityService> {
  public:
   AuthorityService(const FrontDesk& desk, BlockingPool& pool, authority::Authority& authority,
                    revoke::Revocation& revocation);
@@ -63,7 +63,6 @@ class AuthorityService final : public v1::AuthorityService::CallbackService {
       v1::GetDistributionPointsResponse* response) override;
 
  private:
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   authority::Authority& authority_;
   revoke::Revocation& revocation_;

@@ -86,13 +86,14 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchLotResponse> 
 };
 
 // Reads the list, looking at its form as it comes; nothing of it is kept.
-class SignStream final : public grpc::ServerReadReactor<v1::SignBundleRequest> {
+class SignStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
-  SignStream(issue::Bundler& bundler, BlockingPool& pool, std::shared_ptr<Call> call,
-             v1::SignBundleResponse* response)
+  SignStream(issue::Bundler& bundler, BlockingPool& pool, const FrontDesk& desk,
+             grpc::CallbackServerContext* context, v1::SignBundleResponse* response)
       : bundler_(bundler),
         pool_(pool),
-        call_(std::move(call)),
+        context_(context),
+        call_(desk.Admit(*context, "assay.v1.BundleService/SignBundle")),
         response_(response),
         hash_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {}
 
@@ -101,19 +102,26 @@ class SignStream final : public grpc::ServerReadReactor<v1::SignBundleRequest> {
     if (hash_ == nullptr || EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr) != 1) {
       return End(Refuse(Reason::INTERNAL, "SHA-256 is not available"));
     }
-    StartRead(&request_);
+    StartRead(&received_);
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return Sign();
+    // To a read, the end of the list looks like a call that broke; but only a call that stands
+    // takes the head of its answer.
+    if (!ok) return StartSendInitialMetadata();
     const absl::Status taken = Take();
     if (!taken.ok()) return End(taken);
-    StartRead(&request_);
+    StartRead(&received_);
+  }
+  void OnSendInitialMetadataDone(bool ok) override {
+    if (ok && !context_->IsCancelled()) return Sign();
+    End(absl::CancelledError("the call broke before the list's end"));
   }
   void OnDone() override { delete this; }
 
  private:
   absl::Status Take() {
+    ASSAY_RETURN_IF_ERROR(ReadMessage(received_, request_));
     if (!reader_) {
       ASSAY_RETURN_IF_ERROR(lot::CheckName("lot", request_.lot()));
       lot_ = request_.lot();
@@ -150,9 +158,11 @@ class SignStream final : public grpc::ServerReadReactor<v1::SignBundleRequest> {
 
   issue::Bundler& bundler_;
   BlockingPool& pool_;
+  grpc::CallbackServerContext* const context_;
   const std::shared_ptr<Call> call_;
   v1::SignBundleResponse* const response_;
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash_;
+  grpc::ByteBuffer received_;
   v1::SignBundleRequest request_;
   std::string lot_;
   std::optional<image::BundleListReader> reader_;
@@ -160,6 +170,12 @@ class SignStream final : public grpc::ServerReadReactor<v1::SignBundleRequest> {
 };
 
 }  // namespace
+
+BundleService::BundleService(const FrontDesk& desk, BlockingPool& pool, issue::Bundler& bundler)
+    : Readable(desk), pool_(pool), bundler_(bundler) {
+  Serve("FetchLot", &BundleService::FetchLot);
+  Serve("SignBundle", &BundleService::ReadBundle);
+}
 
 grpc::ServerWriteReactor<v1::FetchLotResponse>* BundleService::FetchLot(
     grpc::CallbackServerContext* context, const v1::FetchLotRequest* request) {
@@ -169,10 +185,9 @@ grpc::ServerWriteReactor<v1::FetchLotResponse>* BundleService::FetchLot(
   return stream;
 }
 
-grpc::ServerReadReactor<v1::SignBundleRequest>* BundleService::SignBundle(
+grpc::ServerReadReactor<grpc::ByteBuffer>* BundleService::ReadBundle(
     grpc::CallbackServerContext* context, v1::SignBundleResponse* response) {
-  auto* stream = new SignStream(
-      bundler_, pool_, desk_.Admit(*context, "assay.v1.BundleService/SignBundle"), response);
+  auto* stream = new SignStream(bundler_, pool_, desk_, context, response);
   stream->Start();
   return stream;
 }

@@ -4,23 +4,22 @@
 #include "assay/v1/bundle.grpc.pb.h"
 #include "server/issue/bundle.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class BundleService final : public v1::BundleService::CallbackService {
+class BundleService final : public Readable<v1::BundleService> {
  public:
   // All outlive the service.
-  BundleService(const FrontDesk& desk, BlockingPool& pool, issue::Bundler& bundler)
-      : desk_(desk), pool_(pool), bundler_(bundler) {}
+  BundleService(const FrontDesk& desk, BlockingPool& pool, issue::Bundler& bundler);
 
   grpc::ServerWriteReactor<v1::FetchLotResponse>* FetchLot(
       grpc::CallbackServerContext* context, const v1::FetchLotRequest* request) override;
-  grpc::ServerReadReactor<v1::SignBundleRequest>* SignBundle(
-      grpc::CallbackServerContext* context, v1::SignBundleResponse* response) override;
 
  private:
-  const FrontDesk& desk_;
+  grpc::ServerReadReactor<grpc::ByteBuffer>* ReadBundle(grpc::CallbackServerContext* context,
+                                                        v1::SignBundleResponse* response);
+
   BlockingPool& pool_;
   issue::Bundler& bundler_;
 };

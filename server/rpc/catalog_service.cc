@@ -8,7 +8,17 @@ namespace assay::rpc {
 
 CatalogService::CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
                                ServerFacts facts)
-    : desk_(desk), pool_(pool), catalog_(catalog), facts_(std::move(facts)) {}
+    : Readable(desk), pool_(pool), catalog_(catalog), facts_(std::move(facts)) {
+  Serve("ApplyProduct", &CatalogService::ApplyProduct);
+  Serve("GetProduct", &CatalogService::GetProduct);
+  Serve("ListProducts", &CatalogService::ListProducts);
+  Serve("OpenLot", &CatalogService::OpenLot);
+  Serve("RaiseLot", &CatalogService::RaiseLot);
+  Serve("CloseLot", &CatalogService::CloseLot);
+  Serve("GetLot", &CatalogService::GetLot);
+  Serve("ListLots", &CatalogService::ListLots);
+  Serve("GetServer", &CatalogService::GetServer);
+}
 
 grpc::ServerUnaryReactor* CatalogService::ApplyProduct(grpc::CallbackServerContext* context,
                                                        const v1::ApplyProductRequest* request,

@@ -6,7 +6,7 @@
 #include "assay/v1/catalog.grpc.pb.h"
 #include "server/lot/catalog.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
@@ -17,7 +17,7 @@ struct ServerFacts {
   Bytes image_certificate;  // DER
 };
 
-class CatalogService final : public v1::CatalogService::CallbackService {
+class CatalogService final : public Readable<v1::CatalogService> {
  public:
   CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
                  ServerFacts facts);
@@ -49,7 +49,6 @@ class CatalogService final : public v1::CatalogService::CallbackService {
                                       v1::Server* response) override;
 
  private:
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   lot::Catalog& catalog_;
   const ServerFacts facts_;

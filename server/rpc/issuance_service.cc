@@ -38,9 +38,13 @@ IssuanceCalls IssuanceCalls::Behind(std::function<absl::Status()> gate) const {
 
 IssuanceService::IssuanceService(const FrontDesk& desk, IssuanceCalls calls, BlockingPool* pool,
                                  revoke::Verification* verification)
-    : desk_(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {
-  SetMessageAllocatorFor_Issue(&issue_messages_);
-  SetMessageAllocatorFor_GetSealed(&sealed_messages_);
+    : Readable(desk), calls_(std::move(calls)), pool_(pool), verification_(verification) {
+  Serve("Issue", &IssuanceService::Issue, &issue_messages_);
+  Serve("IssueStream", &IssuanceService::OpenStream);
+  Serve("GetSealed", &IssuanceService::GetSealed, &sealed_messages_);
+  Serve("Confirm", &IssuanceService::Confirm);
+  Serve("BeginVerification", &IssuanceService::BeginVerification);
+  Serve("VerifyDevice", &IssuanceService::VerifyDevice);
 }
 
 IssuanceService::~IssuanceService() = default;
@@ -112,7 +116,7 @@ grpc::ServerUnaryReactor* IssuanceService::VerifyDevice(grpc::CallbackServerCont
       [this, request](const Call& call) { return verification_->Finish(call.caller(), *request); });
 }
 
-grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse>* IssuanceService::IssueStream(
+grpc::ServerBidiReactor<grpc::ByteBuffer, v1::IssueStreamResponse>* IssuanceService::OpenStream(
     grpc::CallbackServerContext* context) {
   // The service's lock is held over a stream's Drain, so a stream cannot go away under it: OnDone
   // waits here.

@@ -10,8 +10,8 @@
 #include "server/issue/pipeline.h"
 #include "server/revoke/verification.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
 #include "server/rpc/issue_messages.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
@@ -33,7 +33,7 @@ struct IssuanceCalls {
 };
 
 // Never blocks a gRPC thread. Outlives the server that serves it.
-class IssuanceService final : public v1::IssuanceService::CallbackService {
+class IssuanceService final : public Readable<v1::IssuanceService> {
  public:
   // Without a verification those two calls are UNIMPLEMENTED; with one, it and the pool that runs
   // it outlive the service.
@@ -44,8 +44,6 @@ class IssuanceService final : public v1::IssuanceService::CallbackService {
   grpc::ServerUnaryReactor* Issue(grpc::CallbackServerContext* context,
                                   const v1::IssueRequest* request,
                                   v1::IssueResponse* response) override;
-  grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse>* IssueStream(
-      grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* GetSealed(grpc::CallbackServerContext* context,
                                       const v1::GetSealedRequest* request,
                                       v1::IssueResponse* response) override;
@@ -63,7 +61,9 @@ class IssuanceService final : public v1::IssuanceService::CallbackService {
   void Drain();
 
  private:
-  const FrontDesk& desk_;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, v1::IssueStreamResponse>* OpenStream(
+      grpc::CallbackServerContext* context);
+
   const IssuanceCalls calls_;
   BlockingPool* const pool_;
   revoke::Verification* const verification_;

@@ -71,7 +71,7 @@ IssueStream::Next IssueStream::DecideLocked() {
 
 void IssueStream::Do(Next next) {
   // With both to start, the write that is not yet started keeps the stream alive over the read.
-  if (next.read) StartRead(&request_);
+  if (next.read) StartRead(&received_);
   if (next.write != nullptr) {
     grpc::WriteOptions options;
     if (next.more) options.set_buffer_hint();
@@ -81,18 +81,22 @@ void IssueStream::Do(Next next) {
 }
 
 void IssueStream::OnReadDone(bool ok) {
+  v1::IssueRequest request;
+  const absl::Status readable = ok ? ReadMessage(received_, request) : absl::OkStatus();
   std::unique_lock lock(mutex_);
   reading_ = false;
-  if (!ok || read_ended_) {
+  // It has no ticket to be answered by: the stream ends with it, those read before are answered.
+  if (!readable.ok() && end_.ok()) end_ = readable;
+  if (!ok || !readable.ok() || read_ended_) {
     // An item that came as the stream was being drained is answered like any other, so that its
     // line knows at once to ask another replica. With the stream finished, its end says the same.
-    if (ok && !finished_ && !broken_) {
+    if (ok && readable.ok() && !finished_ && !broken_) {
       v1::IssueStreamResponse answer;
-      answer.set_ticket(request_.ticket());
+      answer.set_ticket(request.ticket());
       *answer.mutable_refused() = ToStreamRefusal(end_);
       answers_.push_back(std::move(answer));
     }
-    issue::WipeRequest(request_);
+    issue::WipeRequest(request);
     read_ended_ = true;
     const Next next = DecideLocked();
     lock.unlock();
@@ -100,8 +104,6 @@ void IssueStream::OnReadDone(bool ok) {
     return;
   }
   ++in_flight_;
-  v1::IssueRequest request = std::move(request_);
-  request_.Clear();
   const Next next = DecideLocked();
   lock.unlock();
   // The next read begins before this item is handed on; the item, not answered yet, keeps the

@@ -16,7 +16,7 @@ namespace assay::rpc {
 // and every read and write has ended; Finish is called only when no item is under way, so no answer
 // finds it gone.
 class IssueStream final
-    : public grpc::ServerBidiReactor<v1::IssueRequest, v1::IssueStreamResponse> {
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, v1::IssueStreamResponse> {
  public:
   using Gone = std::function<void(IssueStream*)>;
   IssueStream(const FrontDesk& desk, const IssuanceCalls& calls,
@@ -53,7 +53,7 @@ class IssueStream final
   const std::shared_ptr<Call> call_;
   const size_t limit_;
 
-  v1::IssueRequest request_;  // the read under way
+  grpc::ByteBuffer received_;  // the read under way
   std::mutex mutex_;
   std::deque<v1::IssueStreamResponse> answers_;  // front: the write under way
   size_t in_flight_ = 0;

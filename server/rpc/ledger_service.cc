@@ -25,11 +25,18 @@ absl::Status NoSuchDevice() { return Refuse(Reason::DEVICE_UNKNOWN, "no such dev
 LedgerService::LedgerService(const FrontDesk& desk, BlockingPool& pool,
                              std::shared_ptr<db::Store> store,
                              std::shared_ptr<db::LedgerStore> ledger, AskKey key)
-    : desk_(desk),
+    : Readable(desk),
       pool_(pool),
       store_(std::move(store)),
       archive_(std::move(ledger)),
-      key_(std::move(key)) {}
+      key_(std::move(key)) {
+  Serve("GetCheckpoint", &LedgerService::GetCheckpoint);
+  Serve("GetInclusionProof", &LedgerService::GetInclusionProof);
+  Serve("GetConsistencyProof", &LedgerService::GetConsistencyProof);
+  Serve("GetReceipts", &LedgerService::GetReceipts);
+  Serve("ReadTile", &LedgerService::ReadTile);
+  Serve("ReadEntries", &LedgerService::ReadEntries);
+}
 
 absl::StatusOr<v1::GetCheckpointResponse> LedgerService::Checkpoint(uint64_t size) {
   const auto key = key_();

@@ -11,12 +11,12 @@
 #include "server/ledger/archive.h"
 #include "server/ledger/refusal_tally.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 #include "tlog/note.h"
 
 namespace assay::rpc {
 
-class LedgerService final : public v1::LedgerService::CallbackService {
+class LedgerService final : public Readable<v1::LedgerService> {
  public:
   using AskKey = std::function<absl::StatusOr<tlog::NoteKey>()>;
 
@@ -52,7 +52,6 @@ class LedgerService final : public v1::LedgerService::CallbackService {
   absl::StatusOr<v1::ReadEntriesResponse> Entries(const access::Caller& caller,
                                                   const v1::ReadEntriesRequest& request);
 
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   const std::shared_ptr<db::Store> store_;
   ledger::Archive archive_;

@@ -4,6 +4,14 @@
 
 namespace assay::rpc {
 
+LotService::LotService(const FrontDesk& desk, BlockingPool& pool, lot::LotDesk& lots)
+    : Readable(desk), pool_(pool), lots_(lots) {
+  Serve("GrantLease", &LotService::GrantLease);
+  Serve("ReleaseLease", &LotService::ReleaseLease);
+  Serve("ListLeases", &LotService::ListLeases);
+  Serve("ReconcileLot", &LotService::ReconcileLot);
+}
+
 grpc::ServerUnaryReactor* LotService::GrantLease(grpc::CallbackServerContext* context,
                                                  const v1::GrantLeaseRequest* request,
                                                  v1::LotLease* response) {

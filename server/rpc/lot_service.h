@@ -4,15 +4,14 @@
 #include "assay/v1/lot.grpc.pb.h"
 #include "server/lot/lot_desk.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class LotService final : public v1::LotService::CallbackService {
+class LotService final : public Readable<v1::LotService> {
  public:
   // What it is given outlives it.
-  LotService(const FrontDesk& desk, BlockingPool& pool, lot::LotDesk& lots)
-      : desk_(desk), pool_(pool), lots_(lots) {}
+  LotService(const FrontDesk& desk, BlockingPool& pool, lot::LotDesk& lots);
 
   grpc::ServerUnaryReactor* GrantLease(grpc::CallbackServerContext* context,
                                        const v1::GrantLeaseRequest* request,
@@ -28,7 +27,6 @@ class LotService final : public v1::LotService::CallbackService {
                                          v1::ReconcileLotResponse* response) override;
 
  private:
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   lot::LotDesk& lots_;
 };

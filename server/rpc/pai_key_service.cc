@@ -6,7 +6,9 @@ namespace assay::rpc {
 
 PaiKeyService::PaiKeyService(const FrontDesk& desk, BlockingPool& pool,
                              authority::Authority& authority)
-    : desk_(desk), pool_(pool), authority_(authority) {}
+    : Readable(desk), pool_(pool), authority_(authority) {
+  Serve("AdoptPai", &PaiKeyService::AdoptPai);
+}
 
 grpc::ServerUnaryReactor* PaiKeyService::AdoptPai(grpc::CallbackServerContext* context,
                                                   const v1::AdoptPaiRequest* request,

@@ -4,11 +4,11 @@
 #include "assay/v1/pai_key.grpc.pb.h"
 #include "server/authority/authority.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class PaiKeyService final : public v1::PaiKeyService::CallbackService {
+class PaiKeyService final : public Readable<v1::PaiKeyService> {
  public:
   PaiKeyService(const FrontDesk& desk, BlockingPool& pool, authority::Authority& authority);
 
@@ -17,7 +17,6 @@ class PaiKeyService final : public v1::PaiKeyService::CallbackService {
                                      v1::Pai* response) override;
 
  private:
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   authority::Authority& authority_;
 };

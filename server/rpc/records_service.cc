@@ -31,13 +31,17 @@ access::Caller WithoutCodes(access::Caller caller) {
 RecordsService::RecordsService(const FrontDesk& desk, BlockingPool& pool, const AuditService& audit,
                                RecordsParts parts, ledger::ReadTally& reads, PageTokens tokens,
                                const Clock& clock)
-    : desk_(desk),
+    : Readable(desk),
       pool_(pool),
       audit_(audit),
       parts_(std::move(parts)),
       reads_(reads),
       tokens_(std::move(tokens)),
-      clock_(clock) {}
+      clock_(clock) {
+  Serve("Export", &RecordsService::Export);
+  Serve("GetHistory", &RecordsService::GetHistory);
+  Serve("Follow", &RecordsService::Follow);
+}
 
 absl::StatusOr<std::string> RecordsService::DeviceOf(const access::Caller& caller,
                                                      const v1::GetHistoryRequest& request) const {

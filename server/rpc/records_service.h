@@ -10,6 +10,7 @@
 #include "db/records_store.h"
 #include "server/ledger/read_tally.h"
 #include "server/rpc/audit_service.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
@@ -22,7 +23,7 @@ struct RecordsParts {
 };
 
 // Reading is recorded, and refused while that cannot be done.
-class RecordsService final : public v1::RecordsService::CallbackService {
+class RecordsService final : public Readable<v1::RecordsService> {
  public:
   // References outlive the service.
   RecordsService(const FrontDesk& desk, BlockingPool& pool, const AuditService& audit,
@@ -52,7 +53,6 @@ class RecordsService final : public v1::RecordsService::CallbackService {
   absl::StatusOr<v1::FollowResponse> FollowOn(const access::Caller& caller,
                                               const v1::FollowRequest& request) const;
 
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   const AuditService& audit_;
   const RecordsParts parts_;

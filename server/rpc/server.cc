@@ -1,5 +1,6 @@
 #include "server/rpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -20,6 +21,13 @@ void LogGrpc(gpr_log_func_args* args) {
       {{"message", args->message}});
 }
 
+// Which text of which message is not UTF-8, mostly.
+void LogProtobuf(google::protobuf::LogLevel level, const char* /*file*/, int /*line*/,
+                 const std::string& message) {
+  Log(level == google::protobuf::LOGLEVEL_INFO ? LogLevel::kDebug : LogLevel::kWarning, "protobuf",
+      {{"message", message}});
+}
+
 }  // namespace
 
 const std::vector<std::string>& ServiceNames() {
@@ -33,9 +41,10 @@ const std::vector<std::string>& ServiceNames() {
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     const ServerOptions& options, const std::vector<grpc::Service*>& services) {
-  // Both are registries of gRPC's own, read when a server is built.
+  // Registries of gRPC's and protobuf's own; gRPC reads its when a server is built.
   static const bool plugins = [] {
     gpr_set_log_function(&LogGrpc);
+    google::protobuf::SetLogHandler(&LogProtobuf);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // gRPC's mutexes are Abseil's, and a build of that with assertions, as Debian's is, looks for

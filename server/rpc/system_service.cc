@@ -4,6 +4,11 @@
 
 namespace assay::rpc {
 
+SystemService::SystemService(const FrontDesk& desk, Tell tell)
+    : Readable(desk), tell_(std::move(tell)) {
+  Serve("GetSystem", &SystemService::GetSystem);
+}
+
 grpc::ServerUnaryReactor* SystemService::GetSystem(grpc::CallbackServerContext* context,
                                                    const v1::GetSystemRequest* /*request*/,
                                                    v1::SystemStatus* response) {

@@ -4,22 +4,21 @@
 #include <functional>
 
 #include "assay/v1/system.grpc.pb.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
-class SystemService final : public v1::SystemService::CallbackService {
+class SystemService final : public Readable<v1::SystemService> {
  public:
   // All but who the caller is; must not block.
   using Tell = std::function<v1::SystemStatus()>;
-  SystemService(const FrontDesk& desk, Tell tell) : desk_(desk), tell_(std::move(tell)) {}
+  SystemService(const FrontDesk& desk, Tell tell);
 
   grpc::ServerUnaryReactor* GetSystem(grpc::CallbackServerContext* context,
                                       const v1::GetSystemRequest* request,
                                       v1::SystemStatus* response) override;
 
  private:
-  const FrontDesk& desk_;
   const Tell tell_;
 };
 

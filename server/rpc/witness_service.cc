@@ -21,12 +21,16 @@ WitnessService::WitnessService(const FrontDesk& desk, BlockingPool& pool,
                                std::shared_ptr<db::Store> store,
                                std::shared_ptr<db::LedgerStore> ledger,
                                std::shared_ptr<db::WitnessStore> witnesses, AskKey key)
-    : desk_(desk),
+    : Readable(desk),
       pool_(pool),
       store_(std::move(store)),
       witnesses_(std::move(witnesses)),
       archive_(std::move(ledger)),
-      key_(std::move(key)) {}
+      key_(std::move(key)) {
+  Serve("AddCosignature", &WitnessService::AddCosignature);
+  Serve("GetCosignedCheckpoint", &WitnessService::GetCosignedCheckpoint);
+  Serve("GetCosignedReceipts", &WitnessService::GetCosignedReceipts);
+}
 
 absl::StatusOr<v1::AddCosignatureResponse> WitnessService::Add(
     const access::Caller& caller, const v1::AddCosignatureRequest& request) {

@@ -11,12 +11,12 @@
 #include "db/witness_store.h"
 #include "server/ledger/archive.h"
 #include "server/rpc/blocking_pool.h"
-#include "server/rpc/front_desk.h"
+#include "server/rpc/readable.h"
 #include "tlog/note.h"
 
 namespace assay::rpc {
 
-class WitnessService final : public v1::WitnessService::CallbackService {
+class WitnessService final : public Readable<v1::WitnessService> {
  public:
   using AskKey = std::function<absl::StatusOr<tlog::NoteKey>()>;
 
@@ -41,7 +41,6 @@ class WitnessService final : public v1::WitnessService::CallbackService {
   absl::StatusOr<v1::GetReceiptsResponse> Receipts(const access::Caller& caller,
                                                    const v1::GetCosignedReceiptsRequest& request);
 
-  const FrontDesk& desk_;
   BlockingPool& pool_;
   const std::shared_ptr<db::Store> store_;
   const std::shared_ptr<db::WitnessStore> witnesses_;

@@ -10,18 +10,32 @@
 #include <filesystem>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "base/refusal.h"
 #include "server/rpc/issuance_service.h"
 #include "server/rpc/server.h"
 #include "server/rpc/tls.h"
+#include "tests/support/raw_call.h"
 #include "tests/support/test_pki.h"
 
 namespace assay::rpc {
 namespace {
 
 constexpr char kUri[] = "spiffe://assay.test/line/1";
+
+constexpr char kIssue[] = "assay.v1.IssuanceService/Issue";
+constexpr char kIssueStream[] = "assay.v1.IssuanceService/IssueStream";
+const std::string kLatin1 = "\x0a\x02\x61\xff";  // a ticket that is not UTF-8
+
+std::string ReasonIn(const grpc::Status& status) {
+  google::rpc::Status rich;
+  google::rpc::ErrorInfo info;
+  const bool told = rich.ParseFromString(status.error_details()) && rich.details_size() > 0 &&
+                    rich.details(0).UnpackTo(&info);
+  return told ? info.reason() : "";
+}
 
 class SilentObserver final : public CallObserver {
  public:
@@ -104,9 +118,12 @@ class StreamTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
+  std::shared_ptr<grpc::Channel> Channel(const grpc::ChannelArguments& arguments = {}) {
+    return grpc::CreateCustomChannel("localhost:" + std::to_string(server_->port()), client_,
+                                     arguments);
+  }
   std::unique_ptr<v1::IssuanceService::Stub> NewStub(const grpc::ChannelArguments& arguments) {
-    return v1::IssuanceService::NewStub(grpc::CreateCustomChannel(
-        "localhost:" + std::to_string(server_->port()), client_, arguments));
+    return v1::IssuanceService::NewStub(Channel(arguments));
   }
 
   static v1::IssueRequest Ticket(const std::string& ticket) {
@@ -237,10 +254,7 @@ TEST_F(StreamTest, DrainAnswersWhatWasReadAndEndsWithAHint) {
   EXPECT_FALSE(stream->Read(&answer));
   const grpc::Status status = stream->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  google::rpc::Status rich;
-  google::rpc::ErrorInfo info;
-  ASSERT_TRUE(rich.ParseFromString(status.error_details()) && rich.details(0).UnpackTo(&info));
-  EXPECT_EQ(info.reason(), "DRAINING");
+  EXPECT_EQ(ReasonIn(status), "DRAINING");
 }
 
 // The read under way when the drain begins cannot be taken back: what it brings is answered too.
@@ -261,6 +275,58 @@ TEST_F(StreamTest, AnItemThatComesAsTheStreamDrainsIsAnsweredAndNotLost) {
   EXPECT_EQ(answer.issued().identity().ticket(), "a");
   EXPECT_FALSE(stream->Read(&answer));
   EXPECT_EQ(pipeline_.Taken(), 1u);
+}
+
+TEST_F(StreamTest, AnItemThatCannotBeReadEndsTheStreamOnceThoseBeforeItAreAnswered) {
+  test_support::RawCall stream(Channel(), kIssueStream);
+  ASSERT_TRUE(stream.Write(Ticket("a").SerializeAsString()));
+  ASSERT_TRUE(stream.Write(Ticket("b").SerializeAsString()));
+  ASSERT_TRUE(stream.Write(kLatin1));
+  ASSERT_TRUE(stream.Write(Ticket("c").SerializeAsString()));
+  pipeline_.AwaitTaken(2);
+  v1::IssueStreamResponse answer;
+  for (const char* ticket : {"a", "b"}) {
+    pipeline_.AnswerOne();
+    ASSERT_TRUE(stream.Read(&answer));
+    EXPECT_EQ(answer.issued().identity().ticket(), ticket);
+  }
+  EXPECT_FALSE(stream.Read(&answer));
+  const grpc::Status status = stream.Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonIn(status), "REQUEST_MALFORMED");
+  EXPECT_EQ(pipeline_.Taken(), 2u);
+}
+
+TEST_F(StreamTest, AnItemLargerThanTheServerTakesDoesNotEndTheStreamWell) {
+  test_support::RawCall stream(Channel(), kIssueStream);
+  stream.Write(Ticket(std::string(5 << 20, 'x')).SerializeAsString());
+  stream.WritesDone();
+  v1::IssueStreamResponse answer;
+  EXPECT_FALSE(stream.Read(&answer));
+  EXPECT_EQ(stream.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(StreamTest, ARequestThatCannotBeReadIsRefusedAndLoggedLikeAnyOther) {
+  ::testing::internal::CaptureStderr();
+  for (const std::string& bytes : {kLatin1, std::string("\x0a\x7f"), std::string("\x07")}) {
+    test_support::RawCall call(Channel(), kIssue);
+    ASSERT_TRUE(call.Write(bytes));
+    call.WritesDone();
+    v1::IssueResponse response;
+    EXPECT_FALSE(call.Read(&response));
+    const grpc::Status status = call.Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(ReasonIn(status), "REQUEST_MALFORMED");
+  }
+  std::istringstream log(::testing::internal::GetCapturedStderr());
+  int refusals = 0;
+  for (std::string line; std::getline(log, line);) {
+    // Also what protobuf says by itself.
+    EXPECT_EQ(line.substr(0, 9), "{\"time\":\"") << line;
+    if (line.find("\"outcome\":\"REQUEST_MALFORMED\"") != std::string::npos) ++refusals;
+  }
+  EXPECT_EQ(refusals, 3);
+  EXPECT_EQ(pipeline_.Taken(), 0u);
 }
 
 TEST_F(StreamTest, AUnaryCallIsAnsweredFromAnyThread) {
