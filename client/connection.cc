@@ -13,8 +13,8 @@
 namespace assay::client {
 namespace {
 
-// An image with secure cert is well below this; a certification declaration may come with it.
-constexpr int kMaxMessageBytes = 16 << 20;
+// What a service answers at most: images of 16 MiB, the largest a product may have, are well below.
+constexpr int kMaxMessageBytes = 32 << 20;
 
 grpc::ChannelArguments Arguments(const Profile& profile) {
   grpc::ChannelArguments arguments;
