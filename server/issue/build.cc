@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/refusal.h"
@@ -92,8 +91,7 @@ absl::Status CheckValues(const v1::DeviceValues& values, const v1::ProductSpec& 
   // It is printed on labels and stands in manifests, a line a unit.
   if (std::any_of(values.serial_number().begin(), values.serial_number().end(),
                   [](unsigned char c) { return c < 0x20 || c == 0x7F; })) {
-    return RefuseField(Reason::FIELD_MALFORMED, "values.serial_number",
-                       absl::CHexEscape(values.serial_number()),
+    return RefuseField(Reason::FIELD_MALFORMED, "values.serial_number", values.serial_number(),
                        "must not hold control characters");
   }
   if (values.has_passcode()) {
@@ -261,7 +259,7 @@ absl::Status CheckTicketForm(const std::string& ticket) {
     return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
   });
   if (ticket.size() > 128) return RefuseField(Reason::FIELD_TOO_LONG, "ticket", "", rule);
-  if (!plain) return RefuseField(Reason::FIELD_MALFORMED, "ticket", absl::CHexEscape(ticket), rule);
+  if (!plain) return RefuseField(Reason::FIELD_MALFORMED, "ticket", ticket, rule);
   return absl::OkStatus();
 }
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+
 namespace assay {
 namespace {
 
@@ -46,6 +50,36 @@ TEST(Refusal, KeepsItsReasonWithinAPrefix) {
   EXPECT_EQ(status.message(), "lot: count: is required");
   EXPECT_EQ(RefusalOf(status)->field, "lot.count");
   EXPECT_TRUE(HasReason(status, Reason::FIELD_REQUIRED));
+}
+
+// docs/calling.md lists the reasons between its two marks, for those who write clients.
+std::string ReasonsAsTheProgramHasThem() {
+  std::string rows;
+  const auto add = [&rows](Reason reason, absl::StatusCode code) {
+    const auto told = RefusalOf(Refuse(reason, ""));
+    const auto wait = told->retry_after.value_or(std::chrono::milliseconds(0));
+    const std::string again = !told->retry_after                ? "no"
+                              : wait < std::chrono::seconds(10) ? "soon"
+                                                                : "later";
+    absl::StrAppend(&rows, "| `", std::string(ReasonName(reason)), "` | ",
+                    absl::StatusCodeToString(code), " | ", again, " | ",
+                    std::string(ReasonText(reason)), " |\n");
+  };
+#define ASSAY_ADD_REASON(name, code, retry, text) add(Reason::name, absl::StatusCode::code);
+  ASSAY_REASONS(ASSAY_ADD_REASON)
+#undef ASSAY_ADD_REASON
+  return rows;
+}
+
+TEST(Refusal, IsListedByReasonInTheCallersPage) {
+  std::ifstream file(std::string(ASSAY_SOURCE_DIR) + "/docs/calling.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::string head = "| reason | status | asked again | |\n|---|---|---|---|\n";
+  const size_t begin = page.find(head);
+  const size_t end = page.find("\n<!-- end of reasons -->");
+  ASSERT_TRUE(begin != std::string::npos && end != std::string::npos);
+  EXPECT_EQ(page.substr(begin + head.size(), end - begin - head.size()),
+            ReasonsAsTheProgramHasThem());
 }
 
 TEST(Refusal, IsAbsentFromAForeignStatus) {
