@@ -88,7 +88,7 @@ void Daemon::Impl::MakeIssuingServices() {
                                              }),
                                              calls_.get(), &revocation_->verification());
   catalog_service_ = std::make_unique<rpc::CatalogService>(
-      *desk_, *calls_, *catalog_,
+      *desk_, *calls_, *catalog_, rpc::PageTokens(PageTokenKey(*tls_->State())),
       rpc::ServerFacts{kVersion, config_.production, config_.hsm.image_certificate});
   authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_,
                                                                revocation_->revocation());

@@ -1,5 +1,6 @@
 #include "server/rpc/approval_service.h"
 
+#include "server/rpc/page_token.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
@@ -34,10 +35,12 @@ grpc::ServerUnaryReactor* ApprovalService::GetProposal(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* ApprovalService::ListProposals(grpc::CallbackServerContext* context,
                                                          const v1::ListProposalsRequest* request,
                                                          v1::ListProposalsResponse* response) {
-  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/ListProposals", "",
-                       response, [this, request](const Call& call) {
-                         return approvals_.ListProposals(call.caller(), *request);
-                       });
+  return ServeBlocking(
+      desk_, pool_, context, "assay.v1.ApprovalService/ListProposals", "", response,
+      [this, request](const Call& call) -> absl::StatusOr<v1::ListProposalsResponse> {
+        ASSAY_RETURN_IF_ERROR(CheckPageSize(request->page_size()));
+        return approvals_.ListProposals(call.caller(), *request);
+      });
 }
 
 grpc::ServerUnaryReactor* ApprovalService::ApproveProposal(

@@ -2,13 +2,44 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "base/refusal.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
+namespace {
+
+// The catalog's listings go on after a name; who lists holds a token of it.
+template <class Request, class List>
+auto ListPage(const PageTokens& tokens, const access::Caller& caller, Request request,
+              const List& list) -> decltype(list(request)) {
+  const uint32_t size = request.page_size();
+  const std::string token = request.page_token();
+  ASSAY_RETURN_IF_ERROR(CheckPageSize(size));
+  request.clear_page_size();
+  request.clear_page_token();
+  const std::string query = absl::StrCat(Request::descriptor()->full_name(), "\n", caller.uri, "\n",
+                                         request.SerializeAsString());
+  auto after = tokens.ReadAfter(query, token);
+  if (!after.ok()) return after.status();
+  request.set_page_size(size);
+  request.set_page_token(*std::move(after));
+  auto page = list(request);
+  if (page.ok() && !page->next_page_token().empty()) {
+    page->set_next_page_token(tokens.MakeAfter(query, page->next_page_token()));
+  }
+  return page;
+}
+
+}  // namespace
 
 CatalogService::CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
-                               ServerFacts facts)
-    : Readable(desk), pool_(pool), catalog_(catalog), facts_(std::move(facts)) {
+                               PageTokens tokens, ServerFacts facts)
+    : Readable(desk),
+      pool_(pool),
+      catalog_(catalog),
+      tokens_(std::move(tokens)),
+      facts_(std::move(facts)) {
   Serve("ApplyProduct", &CatalogService::ApplyProduct);
   Serve("GetProduct", &CatalogService::GetProduct);
   Serve("ListProducts", &CatalogService::ListProducts);
@@ -39,9 +70,12 @@ grpc::ServerUnaryReactor* CatalogService::GetProduct(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* CatalogService::ListProducts(grpc::CallbackServerContext* context,
                                                        const v1::ListProductsRequest* request,
                                                        v1::ListProductsResponse* response) {
-  return ServeBlocking(
-      desk_, pool_, context, "assay.v1.CatalogService/ListProducts", "", response,
-      [this, request](const Call& call) { return catalog_.ListProducts(call.caller(), *request); });
+  return ServeBlocking(desk_, pool_, context, "assay.v1.CatalogService/ListProducts", "", response,
+                       [this, request](const Call& call) {
+                         return ListPage(tokens_, call.caller(), *request, [&](const auto& page) {
+                           return catalog_.ListProducts(call.caller(), page);
+                         });
+                       });
 }
 
 grpc::ServerUnaryReactor* CatalogService::OpenLot(grpc::CallbackServerContext* context,
@@ -79,9 +113,12 @@ grpc::ServerUnaryReactor* CatalogService::GetLot(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* CatalogService::ListLots(grpc::CallbackServerContext* context,
                                                    const v1::ListLotsRequest* request,
                                                    v1::ListLotsResponse* response) {
-  return ServeBlocking(
-      desk_, pool_, context, "assay.v1.CatalogService/ListLots", "", response,
-      [this, request](const Call& call) { return catalog_.ListLots(call.caller(), *request); });
+  return ServeBlocking(desk_, pool_, context, "assay.v1.CatalogService/ListLots", "", response,
+                       [this, request](const Call& call) {
+                         return ListPage(tokens_, call.caller(), *request, [&](const auto& page) {
+                           return catalog_.ListLots(call.caller(), page);
+                         });
+                       });
 }
 
 grpc::ServerUnaryReactor* CatalogService::GetServer(grpc::CallbackServerContext* context,
@@ -96,7 +133,8 @@ grpc::ServerUnaryReactor* CatalogService::GetServer(grpc::CallbackServerContext*
     response->set_caller(call->caller().uri);
     for (const access::Role role : call->caller().roles)
       response->add_roles(std::string(RoleName(role)));
-    response->set_line(call->caller().line);
+    // Where the grant names no line the caller stands for one by itself.
+    if (call->caller().line != call->caller().uri) response->set_line(call->caller().line);
   }
   reactor->Finish(call->End(call->admitted()));
   return reactor;

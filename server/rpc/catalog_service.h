@@ -6,6 +6,7 @@
 #include "assay/v1/catalog.grpc.pb.h"
 #include "server/lot/catalog.h"
 #include "server/rpc/blocking_pool.h"
+#include "server/rpc/page_token.h"
 #include "server/rpc/readable.h"
 
 namespace assay::rpc {
@@ -20,7 +21,7 @@ struct ServerFacts {
 class CatalogService final : public Readable<v1::CatalogService> {
  public:
   CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
-                 ServerFacts facts);
+                 PageTokens tokens, ServerFacts facts);
 
   grpc::ServerUnaryReactor* ApplyProduct(grpc::CallbackServerContext* context,
                                          const v1::ApplyProductRequest* request,
@@ -51,6 +52,7 @@ class CatalogService final : public Readable<v1::CatalogService> {
  private:
   BlockingPool& pool_;
   lot::Catalog& catalog_;
+  const PageTokens tokens_;
   const ServerFacts facts_;
 };
 

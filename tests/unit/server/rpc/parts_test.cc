@@ -158,6 +158,18 @@ TEST(PageTokenTest, ATokenIsBoundToItsQueryAndKey) {
   }
 }
 
+TEST(PageTokenTest, ATokenAfterANameIsBoundToItsQueryToo) {
+  const PageTokens tokens(SecretBytes::CopyOf(AsBytes("0123456789abcdef")));
+  const std::string name(64, 'n');
+  const std::string token = tokens.MakeAfter("query", name);
+  EXPECT_EQ(*tokens.ReadAfter("query", token), name);
+  EXPECT_EQ(*tokens.ReadAfter("query", ""), "");
+  for (const auto& read : {tokens.ReadAfter("other", token), tokens.ReadAfter("query", name),
+                           tokens.ReadAfter("query", std::string(5000, 'A'))}) {
+    EXPECT_TRUE(HasReason(read.status(), Reason::PAGE_TOKEN_INVALID));
+  }
+}
+
 TEST(BlockingPoolTest, AFullQueueRefusesAndTheEndWaitsForWhatWasAccepted) {
   std::atomic<int> ran = 0;
   {
