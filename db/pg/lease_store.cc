@@ -102,7 +102,7 @@ class PgLeaseStore final : public db::LotLeaseStore {
       const bool ended = *state == ActState::kNew && transaction.Run(kRelease, key).affected() == 1;
       const Rows rows = transaction.Run(kOfId, Params().Text(lot).Int(id));
       if (rows.empty()) {
-        return RefuseField(Reason::FIELD_OUT_OF_RANGE, "id", absl::StrCat(id),
+        return RefuseField(Reason::LOT_UNKNOWN, "id", absl::StrCat(id),
                            "the lot has no such lease");
       }
       released = LeaseAt(rows, 0);

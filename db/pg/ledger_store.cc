@@ -242,7 +242,8 @@ class PgLedgerStore final : public db::LedgerStore {
     const absl::Status status = Read(pool_, Use::kIssue, [&](Session& session) -> absl::Status {
       const Rows rows = session.Run(kTile, Params().Int(level).Int(static_cast<int64_t>(index)));
       if (rows.empty()) {
-        return Refuse(Reason::LEDGER_UNKNOWN, absl::StrCat("no tile ", level, "/", index));
+        return RefuseField(Reason::LEDGER_UNKNOWN, "index", absl::StrCat(level, "/", index),
+                           "there is no such tile");
       }
       hashes = rows.Blob(0, 0);
       return absl::OkStatus();

@@ -52,8 +52,8 @@ class PgWitnessStore final : public db::WitnessStore {
     const auto size = static_cast<int64_t>(one.size);
     const absl::Status status = Transact(pool_, [&](Transaction& transaction) -> absl::Status {
       if (transaction.Run(kHold, Params().Int(size)).empty()) {
-        return Refuse(Reason::LEDGER_UNKNOWN,
-                      absl::StrCat("no checkpoint of size ", one.size, " is kept"));
+        return RefuseField(Reason::LEDGER_UNKNOWN, "note", absl::StrCat(one.size),
+                           "no checkpoint of this size is kept");
       }
       transaction.Run(kAdd, Params()
                                 .Int(size)

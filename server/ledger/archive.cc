@@ -10,6 +10,14 @@ Archive::Archive(std::shared_ptr<db::LedgerStore> store)
     : store_(std::move(store)), reader_(store_) {}
 
 absl::StatusOr<db::LedgerCheckpoint> Archive::CheckpointFor(uint64_t size) {
+  if (size != 0) {
+    const auto head = store_->ReadHead();
+    if (!head.ok()) return head.status();
+    if (size > head->size) {
+      return RefuseField(Reason::LEDGER_UNKNOWN, "size", absl::StrCat(size),
+                         absl::StrCat("must be at most the ", head->size, " entries there are"));
+    }
+  }
   auto found = size == 0 ? store_->LatestCheckpoint() : store_->FirstCheckpointOf(size);
   if (!found.ok()) return found.status();
   if (found->has_value()) return **std::move(found);
@@ -35,6 +43,10 @@ absl::StatusOr<uint64_t> Archive::SizeWithin(uint64_t size) {
 absl::StatusOr<Archive::Proof> Archive::Inclusion(uint64_t index, uint64_t size) {
   const auto within = SizeWithin(size);
   if (!within.ok()) return within.status();
+  if (index >= *within) {
+    return RefuseField(Reason::LEDGER_UNKNOWN, "index", absl::StrCat(index),
+                       absl::StrCat("must be below the size, ", *within));
+  }
   tlog::Prover prover(reader_, *within);
   auto path = prover.Inclusion(index);
   if (!path.ok()) return path.status();
@@ -46,6 +58,10 @@ absl::StatusOr<Archive::Proof> Archive::Inclusion(uint64_t index, uint64_t size)
 absl::StatusOr<Archive::Proof> Archive::Consistency(uint64_t old_size, uint64_t size) {
   const auto within = SizeWithin(size);
   if (!within.ok()) return within.status();
+  if (old_size > *within) {
+    return RefuseField(Reason::LEDGER_UNKNOWN, "old_size", absl::StrCat(old_size),
+                       absl::StrCat("must be at most the size, ", *within));
+  }
   auto path = tlog::Prover(reader_, *within).Consistency(old_size);
   if (!path.ok()) return path.status();
   return Proof{*std::move(path), {}, *within};

@@ -20,9 +20,9 @@ absl::StatusOr<Bytes> StoreReader::ReadTile(tlog::TileId tile, uint64_t width) {
   auto hashes = store_->ReadTile(tile.level, tile.index);
   if (!hashes.ok()) return hashes;
   if (hashes->size() < size) {
-    return Refuse(Reason::LEDGER_UNKNOWN,
-                  absl::StrCat(tlog::TilePath(tile, width), " has only ",
-                               hashes->size() / sizeof(tlog::Hash), " hashes"));
+    return RefuseField(
+        Reason::LEDGER_UNKNOWN, "width", absl::StrCat(width),
+        absl::StrCat("the tile has only ", hashes->size() / sizeof(tlog::Hash), " hashes"));
   }
   if (hashes->size() == tlog::kTileWidth * sizeof(tlog::Hash)) {
     std::lock_guard lock(mutex_);
@@ -39,7 +39,8 @@ absl::StatusOr<Bytes> StoreReader::ReadBundle(uint64_t index, uint64_t width) {
   const auto leaves = store_->ReadLeaves(first, static_cast<int>(width));
   if (!leaves.ok()) return leaves.status();
   if (leaves->size() < width) {
-    return Refuse(Reason::LEDGER_UNKNOWN, absl::StrCat("no entry ", first + leaves->size()));
+    return RefuseField(Reason::LEDGER_UNKNOWN, "index", absl::StrCat(first + leaves->size()),
+                       "there is no such entry");
   }
   Bytes bundle;
   for (const std::string& leaf : *leaves) {

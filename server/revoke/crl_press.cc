@@ -20,7 +20,7 @@ constexpr absl::Duration kLookAgain = absl::Seconds(5);
 constexpr char kDelegateKeyPrefix[] = "assay-crl-";
 
 absl::Status NoSuchList(const std::string& issuer, uint32_t part) {
-  return RefuseField(Reason::FIELD_OUT_OF_RANGE, "part", absl::StrCat(issuer, "/", part),
+  return RefuseField(Reason::PAI_UNKNOWN, "part", absl::StrCat(issuer, "/", part),
                      "there is no such list");
 }
 

@@ -116,7 +116,12 @@ absl::StatusOr<v1::RevokeResponse> Revocation::RevokeDevice(
                        : store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
   if (!access::CheckUnit(caller, *row).ok()) {
-    return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+    // As the store says it of a device that is not there.
+    return request.device_id().empty()
+               ? RefuseField(Reason::DEVICE_UNKNOWN, "dac_serial",
+                             ToUpperHex(AsBytes(request.dac_serial())), "no such device")
+               : RefuseField(Reason::DEVICE_UNKNOWN, "device_id", request.device_id(),
+                             "no such device");
   }
   const auto act = ActOf(caller, db::kRevokeEntry, row->device_id, request,
                          {{"device", row->device_id},

@@ -11,7 +11,7 @@
 namespace assay::rpc {
 namespace {
 
-constexpr uint32_t kUsualPage = 100, kLargestPage = 1000;
+constexpr uint32_t kUsualPage = 100;
 // Rows read from the store at a time; a caller with a narrow grant may see only some of them.
 constexpr int kStoreRows = 1000;
 
@@ -152,7 +152,13 @@ absl::StatusOr<v1::ManifestRow> AuditService::FindDevice(
   for (const db::ManifestRow& stage : stored->stages) {
     if (caller.CheckLot(stage.factory, stage.lot).ok()) granted.push_back(&stage);
   }
-  if (granted.empty()) return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+  if (granted.empty()) {
+    return request.has_dac_serial()
+               ? RefuseField(Reason::DEVICE_UNKNOWN, "dac_serial",
+                             ToUpperHex(AsBytes(request.dac_serial())), "no such device")
+               : RefuseField(Reason::DEVICE_UNKNOWN, "device_id", request.device_id(),
+                             "no such device");
+  }
   auto unit = Present(caller, *granted.front());
   if (!unit.ok()) return unit;
   for (size_t i = 1; i < granted.size(); ++i) {
@@ -192,10 +198,7 @@ absl::StatusOr<AuditService::Page> AuditService::ReadPage(const access::Caller& 
 
 absl::StatusOr<v1::ListDevicesResponse> AuditService::List(
     const access::Caller& caller, const v1::ListDevicesRequest& request) const {
-  if (request.page_size() > kLargestPage) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "page_size", std::to_string(request.page_size()),
-                       "must be 1 to 1000");
-  }
+  ASSAY_RETURN_IF_ERROR(CheckPageSize(request.page_size()));
   ASSAY_RETURN_IF_ERROR(Gate());
   const auto filter = ReadDeviceFilter(request.filter());
   if (!filter.ok()) return filter.status();

@@ -31,6 +31,7 @@ class FetchStream final : public grpc::ServerWriteReactor<v1::FetchLotResponse> 
 
   void Start() {
     if (!call_->admitted().ok()) return End(call_->admitted());
+    if (const absl::Status named = lot::CheckName("lot", name_); !named.ok()) return End(named);
     FetchPage();
   }
 

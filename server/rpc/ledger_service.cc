@@ -18,7 +18,10 @@ void CopyPath(const tlog::Path& path, Repeated* out) {
   for (const tlog::Hash& hash : path) *out->Add() = ToText(hash);
 }
 
-absl::Status NoSuchDevice() { return Refuse(Reason::DEVICE_UNKNOWN, "no such device"); }
+// As the store says it of a device that is not there.
+absl::Status NoSuchDevice(const std::string& device_id) {
+  return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", device_id, "no such device");
+}
 
 }  // namespace
 
@@ -81,13 +84,14 @@ absl::StatusOr<std::string> LedgerService::DeviceOf(const access::Caller& caller
   }
   const auto row = store_->FindDevice(device_id);
   if (!row.ok()) return row.status();
-  if (!access::CheckUnit(caller, *row).ok()) return NoSuchDevice();
+  if (!access::CheckUnit(caller, *row).ok()) return NoSuchDevice(device_id);
   const bool own = row->line == caller.line ||
                    std::any_of(row->stages.begin(), row->stages.end(),
                                [&](const auto& stage) { return stage.line == caller.line; });
   if (!caller.Has(access::Role::kAuditor) && !own) {
-    if (!request.has_ticket()) return NoSuchDevice();
-    return Refuse(Reason::TICKET_OF_ANOTHER_LINE, "the ticket belongs to another line");
+    if (!request.has_ticket()) return NoSuchDevice(device_id);
+    return RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket.ticket", request.ticket().ticket(),
+                       "belongs to another line");
   }
   return device_id;
 }
@@ -110,7 +114,10 @@ absl::StatusOr<v1::ReadTileResponse> LedgerService::Tile(const v1::ReadTileReque
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "width", std::to_string(request.width()),
                        "must be 1 to 256");
   }
-  if (request.index() >> 55 != 0) return Refuse(Reason::LEDGER_UNKNOWN, "no such tile");
+  if (request.index() >> 55 != 0) {
+    return RefuseField(Reason::LEDGER_UNKNOWN, "index", std::to_string(request.index()),
+                       "there is no such tile");
+  }
   const auto hashes =
       archive_.ReadTile({static_cast<int>(request.level()), request.index()}, request.width());
   if (!hashes.ok()) return hashes.status();
@@ -127,7 +134,10 @@ absl::StatusOr<v1::ReadEntriesResponse> LedgerService::Entries(
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "count", std::to_string(request.count()),
                        "must be 1 to 1024");
   }
-  if (request.first() >> 62 != 0) return Refuse(Reason::LEDGER_UNKNOWN, "no such entry");
+  if (request.first() >> 62 != 0) {
+    return RefuseField(Reason::LEDGER_UNKNOWN, "first", std::to_string(request.first()),
+                       "there is no such entry");
+  }
   const uint32_t count = request.count() == 0 ? kUsualEntries : request.count();
   auto entries = archive_.ReadEntries(request.first(), static_cast<int>(count));
   if (!entries.ok()) return entries.status();

@@ -19,7 +19,9 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* stamp) {
       absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(stamp->seconds()))));
 }
 
-absl::Status NoSuchDevice() { return Refuse(Reason::DEVICE_UNKNOWN, "no such device"); }
+absl::Status NoSuchDevice(const char* field, const std::string& value) {
+  return RefuseField(Reason::DEVICE_UNKNOWN, field, value, "no such device");
+}
 
 }  // namespace
 
@@ -47,21 +49,28 @@ absl::StatusOr<std::string> RecordsService::DeviceOf(const access::Caller& calle
                                                      const v1::GetHistoryRequest& request) const {
   db::DeviceFilter filter;
   filter.granted = db::GrantedLots{caller.factories, caller.lots};
+  const char* field = "";
+  std::string value;
   switch (request.by_case()) {
     case v1::GetHistoryRequest::kDeviceId:
       return request.device_id();
     case v1::GetHistoryRequest::kDacSerial:
-      if (request.dac_serial().empty()) return NoSuchDevice();
+      field = "dac_serial";
+      value = ToUpperHex(AsBytes(request.dac_serial()));
+      if (value.empty()) return NoSuchDevice(field, value);
       filter.dac_serial = ToBytes(AsBytes(request.dac_serial()));
       break;
     case v1::GetHistoryRequest::kDacSkid:
+      field = "dac_skid";
+      value = ToHex(AsBytes(request.dac_skid()));
       if (request.dac_skid().size() != kSkidBytes) {
-        return RefuseField(Reason::FIELD_MALFORMED, "dac_skid", ToHex(AsBytes(request.dac_skid())),
-                           "must be 20 bytes");
+        return RefuseField(Reason::FIELD_MALFORMED, field, value, "must be 20 bytes");
       }
       filter.dac_skid = ToBytes(AsBytes(request.dac_skid()));
       break;
     case v1::GetHistoryRequest::kSerialNumber:
+      field = "serial_number";
+      value = request.serial_number().serial_number();
       if (request.serial_number().serial_number().empty()) {
         return RefuseField(Reason::FIELD_REQUIRED, "serial_number", "", "names the device");
       }
@@ -74,7 +83,7 @@ absl::StatusOr<std::string> RecordsService::DeviceOf(const access::Caller& calle
   }
   const auto rows = parts_.store->ListDevices(filter, 0, 2);
   if (!rows.ok()) return rows.status();
-  if (rows->empty()) return NoSuchDevice();
+  if (rows->empty()) return NoSuchDevice(field, value);
   if (rows->size() > 1 && rows->front().device_id != rows->back().device_id) {
     return RefuseField(Reason::FIELDS_CONTRADICT, "by", "",
                        "more than one device answers to it; give the device's id");

@@ -57,16 +57,18 @@ absl::StatusOr<v1::AddCosignatureResponse> WitnessService::Add(
   const auto kept = witnesses_->CheckpointAt(checkpoint->size);
   if (!kept.ok()) return kept.status();
   if (!*kept) {
-    return Refuse(Reason::LEDGER_UNKNOWN,
-                  absl::StrCat("no checkpoint of size ", checkpoint->size, " is kept"));
+    return RefuseField(Reason::LEDGER_UNKNOWN, "note", absl::StrCat(checkpoint->size),
+                       "no checkpoint of this size is kept");
   }
   const auto ours = tlog::ParseNote((*kept)->note);
   if (!ours.ok()) return ours.status();
   if (ours->text != note->text) {
-    return Refuse(Reason::NOTE_UNTRUSTED, "the text is not that of this log's checkpoint");
+    return RefuseField(Reason::NOTE_UNTRUSTED, "note", absl::StrCat(checkpoint->size),
+                       "its text is not that of this log's checkpoint");
   }
   if (!key->Verify(note->text, line->signature)) {
-    return Refuse(Reason::NOTE_UNTRUSTED, absl::StrCat("the line by ", key->name(), " is wrong"));
+    return RefuseField(Reason::NOTE_UNTRUSTED, "note", key->name(),
+                       "the line by this key is wrong");
   }
   db::Cosignature cosignature;
   cosignature.size = checkpoint->size;
@@ -103,7 +105,8 @@ absl::StatusOr<v1::GetReceiptsResponse> WitnessService::Receipts(
   const auto row = store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
   if (!caller.CheckLot(row->factory, row->lot).ok()) {
-    return Refuse(Reason::DEVICE_UNKNOWN, "no such device");
+    // As the store says it of a device that is not there.
+    return RefuseField(Reason::DEVICE_UNKNOWN, "device_id", request.device_id(), "no such device");
   }
   const auto newest = Newest(request.least());
   if (!newest.ok()) return newest.status();
