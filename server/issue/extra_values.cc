@@ -51,9 +51,14 @@ absl::Status FillExtraValues(Work& work) {
   ASSAY_RETURN_IF_ERROR(FindGiven(work.request.values(), given));
   for (const v1::ExtraKey& key : keys) {
     const v1::ExtraValue* const own = given[{lot::NamespaceOf(key.namespace_()), key.key()}];
-    if (own == nullptr && !lot::HasValue(key)) {
+    // Of products that older releases took, a value or a content will do, whatever the type.
+    if (own == nullptr && !key.has_value() && key.content().empty()) {
       return RefuseField(Reason::FIELD_REQUIRED, FieldOf(key.key()), "",
                          "the product has no value of its own for this key");
+    }
+    if (own != nullptr) {
+      ASSAY_RETURN_IF_ERROR(
+          lot::CheckExtraForm(key, FieldOf(key.key()), own->value(), AsBytes(own->content())));
     }
     auto entry =
         lot::ExtraEntry(key, FieldOf(key.key()), own != nullptr ? own->value() : key.value(),

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "base/testpoint.h"
@@ -16,14 +18,17 @@ Sha256Digest DigestOf(const v1::IssueRequest& request, const SecretBytes& key) {
   return digest;
 }
 
-// Empty values say what absent ones do; a ticket of an older release may have been digested with
-// them. Put into the request for the moment: a copy would have its secrets.
+// Empty values say what absent ones do. What is recorded is the digest of the request as it was
+// sent, which older releases beside this one know; so both forms are tried. In the request itself:
+// a copy would have its secrets.
 bool HasContentOf(const Sha256Digest& digest, Work& work) {
   if (digest == work.digest) return true;
-  if (work.request.has_values()) return false;
-  work.request.mutable_values();
-  const bool same = digest == DigestOf(work.request, *work.plan->key);
-  work.request.clear_values();
+  v1::IssueRequest& request = work.request;
+  if (request.values().ByteSizeLong() != 0) return false;
+  const bool had = request.has_values();
+  had ? request.clear_values() : static_cast<void>(request.mutable_values());
+  const bool same = digest == DigestOf(request, *work.plan->key);
+  had ? static_cast<void>(request.mutable_values()) : request.clear_values();
   return same;
 }
 
@@ -39,6 +44,21 @@ absl::string_view WhyWiped(int state) {
       return "is not kept any more: the lot's retention has ended, or the unit was entered again "
              "after a restore";
   }
+}
+
+// Of a ticket that completes a module the store tells the module's device: its own row is a stage.
+absl::Status Wiped(db::Store& store, const Work& work, const db::TicketView& view) {
+  absl::string_view why = "is not kept any more";
+  if (const auto device = store.FindDevice(view.device_id); device.ok()) {
+    const auto is_ours = [&work](const db::ManifestRow& row) {
+      return row.ticket == work.request.ticket() && row.lot == work.request.lot();
+    };
+    const auto stage = std::find_if(device->stages.begin(), device->stages.end(), is_ours);
+    why = WhyWiped(stage != device->stages.end() ? stage->state : device->state);
+  }
+  return RefuseField(Reason::IDENTITY_WIPED, "ticket", work.request.ticket(),
+                     absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
+                                  ToHex(view.image_sha256), ") ", why));
 }
 
 }  // namespace
@@ -129,9 +149,6 @@ bool Pipeline::Impl::Admit(const WorkPtr& work, lot::BatchPlans& plans) {
     return false;
   }
   work->plan = *std::move(plan);
-  if (work->request.has_values() && work->request.values().ByteSizeLong() == 0) {
-    work->request.clear_values();
-  }
   work->digest = DigestOf(work->request, *work->plan->key);
   StepDone(*work, Step::kAdmit);
   return true;
@@ -205,14 +222,8 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       if (!sealed.ok()) return Refused(work, sealed.status());
       return Succeed(work, *std::move(sealed), true);
     }
-    case State::kWiped: {
-      const auto row = store_->FindDevice(view.device_id);
-      if (!row.ok()) return Refused(work, row.status());
-      return Refused(
-          work, RefuseField(Reason::IDENTITY_WIPED, "ticket", work->request.ticket(),
-                            absl::StrCat("is device ", view.device_id, "; its image (SHA-256 ",
-                                         ToHex(view.image_sha256), ") ", WhyWiped(row->state))));
-    }
+    case State::kWiped:
+      return Refused(work, Wiped(*store_, *work, view));
     case State::kInFlight:
     case State::kDead:
       if (IsOrphan(*work, view)) {
@@ -257,7 +268,7 @@ void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
     } else if (owned.line != work->caller.line) {
       refusal = RefuseField(Reason::TICKET_OF_ANOTHER_LINE, "ticket", work->request.ticket(),
                             "is being used by another line");
-    } else if (owned.digest != work->digest) {
+    } else if (!HasContentOf(owned.digest, *work)) {
       refusal = RefuseField(Reason::TICKET_CONFLICT, "ticket", work->request.ticket(),
                             "is being used with other content");
     } else {

@@ -23,7 +23,7 @@ class Archive {
   explicit Archive(std::shared_ptr<db::LedgerStore> store);
 
   // The newest checkpoint (size 0), or the first that covers `size`. LEDGER_PENDING when there is
-  // none yet.
+  // none yet, LEDGER_UNKNOWN for a size above what has its place.
   absl::StatusOr<db::LedgerCheckpoint> CheckpointFor(uint64_t size);
   absl::StatusOr<uint64_t> PlacedEntries();
 

@@ -15,15 +15,6 @@ namespace {
 
 std::string FieldOfExtraKey(int i) { return absl::StrCat("spec.extra_keys[", i, "]"); }
 
-absl::Status CheckExtraForm(const v1::ExtraKey& key, std::string_view field, std::string_view value,
-                            ByteView content) {
-  const bool file = key.type() == "file";
-  if (file ? value.empty() : content.empty()) return absl::OkStatus();
-  return RefuseField(Reason::FIELD_NOT_ALLOWED, image::Text(field), "",
-                     absl::StrCat("key ", key.key(), " is of type ", key.type(), ": it has ",
-                                  file ? "content and no value" : "a value and no content"));
-}
-
 // The key as a csv would give it, without a value.
 absl::StatusOr<image::CsvKey> ColumnOf(const v1::ExtraKey& key, absl::string_view field) {
   image::CsvKey column;
@@ -75,6 +66,15 @@ std::string NamespaceOf(std::string_view given) {
   return std::string(given.empty() ? image::kFactoryNamespace : given);
 }
 
+absl::Status CheckExtraForm(const v1::ExtraKey& key, std::string_view field, std::string_view value,
+                            ByteView content) {
+  const bool file = key.type() == "file";
+  if (file ? value.empty() : content.empty()) return absl::OkStatus();
+  return RefuseField(Reason::FIELD_NOT_ALLOWED, image::Text(field), "",
+                     absl::StrCat("key ", key.key(), " is of type ", key.type(), ": it has ",
+                                  file ? "content and no value" : "a value and no content"));
+}
+
 bool HasValue(const v1::ExtraKey& key) {
   return key.type() == "file" ? !key.content().empty() : key.has_value();
 }
@@ -117,7 +117,6 @@ absl::StatusOr<image::NvsEntry> ExtraEntry(const v1::ExtraKey& key, std::string_
                                            std::string_view value, ByteView content) {
   const auto column = ColumnOf(key, image::Text(field));
   if (!column.ok()) return column.status();
-  ASSAY_RETURN_IF_ERROR(CheckExtraForm(key, field, value, content));
   image::CsvCell cell;
   // For type "file" the caller has read the file; the cell only needs a path to name.
   cell.text = column->source == image::CsvSource::kFile ? key.key() : std::string(value);

@@ -21,6 +21,11 @@ bool HasValue(const v1::ExtraKey& key);
 // Form and names of all keys, and that somebody can give each a value.
 absl::Status CheckExtraKeys(const v1::ProductSpec& spec);
 
+// That there is what the key's type asks for alone: a value, or content. Not asked of what a
+// product in the store has, which an older release may have taken otherwise.
+absl::Status CheckExtraForm(const v1::ExtraKey& key, std::string_view field, std::string_view value,
+                            ByteView content);
+
 // An extra key's value as an NVS entry; `value` and `content` from the product or from the line,
 // which calls it `field`.
 absl::StatusOr<image::NvsEntry> ExtraEntry(const v1::ExtraKey& key, std::string_view field,

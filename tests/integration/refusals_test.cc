@@ -94,6 +94,13 @@ TEST_F(RefusalsTest, TheServerNamesALineOnlyWhereTheGrantDoes) {
 
 TEST_F(RefusalsTest, WhatTheLedgerDoesNotHaveIsUnknownAndNotPending) {
   const auto ledger = Ledger(kAuditor);
+  // Before the first checkpoint is signed everything is pending.
+  v1::GetCheckpointResponse first;
+  grpc::Status signed_first = ledger->GetCheckpoint(Context().get(), {}, &first);
+  while (ReasonIn(signed_first) == "LEDGER_PENDING") {
+    signed_first = ledger->GetCheckpoint(Context().get(), {}, &first);
+  }
+  ASSERT_TRUE(signed_first.ok()) << signed_first.error_message();
   for (const uint64_t size : {uint64_t{1'000'000}, ~uint64_t{0}}) {
     v1::GetCheckpointRequest request;
     request.set_size(size);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "image/nvs.h"
+#include "server/lot/lot_key.h"
 #include "tests/support/refused.h"
 #include "tests/unit/server/issue/workshop.h"
 
@@ -79,6 +80,35 @@ TEST_F(ExtraValuesTest, AValueBesideContentIsRefusedAndSoIsTheOneInPlaceOfTheOth
   ExpectRefused(Issue({Value("abc", "165", "zzz")}), Reason::FIELD_NOT_ALLOWED, "values.extra.abc");
   ExpectRefused(Issue({Value("abc", "165"), Value("cert", "x")}), Reason::FIELD_NOT_ALLOWED,
                 "values.extra.cert");
+}
+
+// Releases before 0.2 took a value beside content, and one in place of the other.
+TEST_F(ExtraValuesTest, AnOpenLotOfAnOlderReleaseIssuesOnWhateverItsProductGives) {
+  db::Lot older = *shop.store->FindLot("lot");
+  v1::ProductSpec taken;
+  ASSERT_TRUE(taken.ParseFromArray(older.spec.data(), static_cast<int>(older.spec.size())));
+  taken.mutable_extra_keys(1)->set_content("beside the value");
+  taken.mutable_extra_keys(2)->set_value("path/of/the/file");
+  v1::ExtraKey& empty = *taken.add_extra_keys();
+  empty = taken.extra_keys(2);
+  empty.set_key("note");
+  empty.clear_content();
+  older.name = "older";
+  const std::string spec_bytes = taken.SerializeAsString();
+  older.spec = ToBytes(AsBytes(spec_bytes));
+  lot::LotKeys keys(shop.token, shop.pipeline_options.wrapping_key);
+  older.wrapped_key = *keys.MakeWrapped(older.name, shop.random);
+  db::Act act;
+  act.request_id = "older";
+  act.actor = "operator";
+  ASSERT_TRUE(shop.store->OpenLot(act, older).ok());
+  const Outcome issued = Issue({Value("abc", "165")}, "older");
+  ASSERT_TRUE(issued.ok()) << issued.status();
+  const auto entries = image::ParseNvs(AsBytes(issued->identity().images(0).content()));
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  const std::string content = "product's";
+  EXPECT_THAT(*entries, testing::Contains(
+                            image::NvsEntry("chip-factory", "cert", ToBytes(AsBytes(content)))));
 }
 
 TEST_F(ExtraValuesTest, TheUsualNamespaceIsTheSameWhetherItIsNamedOrNot) {

@@ -141,6 +141,22 @@ TEST_F(PipelineTest, EmptyValuesSayWhatAbsentOnesDo) {
   EXPECT_TRUE(again->sealed_before());
 }
 
+TEST_F(PipelineTest, ATicketIsRecordedByItsRequestAsItWasSent) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  auto sent = Workshop::Request("lot", "t-1");
+  sent.mutable_values();
+  ASSERT_TRUE(shop.Issue(sent).ok());
+  lot::LotKeys keys(shop.token, shop.pipeline_options.wrapping_key);
+  const db::Lot lot = *shop.store->FindLot("lot");
+  const auto key = keys.Unwrap(lot);
+  ASSERT_TRUE(key.ok()) << key.status();
+  const db::TicketKey ticket{lot.id, "t-1"};
+  const auto views = shop.store->FindTickets(std::span(&ticket, 1));
+  ASSERT_TRUE(views.front().ok()) << views.front().status();
+  EXPECT_EQ(views.front()->request_digest,
+            lot::KeyedDigest(**key, AsBytes(lot::Deterministic(sent))));
+}
+
 TEST_F(PipelineTest, ATicketThatAnOlderReleaseDigestedKeepsItsContent) {
   ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
   lot::LotKeys keys(shop.token, shop.pipeline_options.wrapping_key);
@@ -419,6 +435,36 @@ TEST_F(PipelineTest, WhatIsSealedIsGivenAgainAndConfirmedAfterItsPaiWasRetired) 
       Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, confirm);
   EXPECT_TRUE(confirmed.ok()) << confirmed.status();
   EXPECT_EQ(shop.LotNow("lot").claimed(), 1u);
+}
+
+TEST_F(PipelineTest, WhatBecameOfACompletionIsToldAndNotWhatBecameOfItsModule) {
+  v1::ProductSpec bare = shop.Light();
+  bare.mutable_image()->set_no_factory_image(true);
+  bare.mutable_image()->mutable_secure_cert()->set_attestation(true);
+  const auto opened = shop.Open("modules", bare, 1);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  v1::ProductSpec host = shop.Light();
+  host.mutable_dac()->set_attestation(v1::ATTESTATION_NONE);
+  ASSERT_TRUE(shop.Open("hosts", host, 1).ok());
+  const auto module = shop.Issue(Workshop::Request("modules", "m-1"));
+  ASSERT_TRUE(module.ok()) << module.status();
+  auto completion = Workshop::Request("hosts", "h-1");
+  completion.mutable_module()->set_common_name(module->identity().device_id());
+  const auto completed = shop.Issue(completion);
+  ASSERT_TRUE(completed.ok()) << completed.status();
+  v1::ConfirmRequest confirm;
+  confirm.set_lot("hosts");
+  confirm.set_ticket("h-1");
+  confirm.set_outcome(v1::OUTCOME_PROVISIONED);
+  const auto confirmed =
+      Ask<v1::ConfirmResponse, v1::ConfirmRequest>(shop, &Pipeline::Confirm, confirm);
+  ASSERT_TRUE(confirmed.ok()) << confirmed.status();
+  v1::GetSealedRequest fetch;
+  fetch.set_lot("hosts");
+  fetch.set_ticket("h-1");
+  const auto gone = Ask<v1::IssueResponse, v1::GetSealedRequest>(shop, &Pipeline::Fetch, fetch);
+  EXPECT_THAT(gone, Refused(Reason::IDENTITY_WIPED));
+  EXPECT_THAT(std::string(gone.status().message()), testing::HasSubstr("was confirmed"));
 }
 
 TEST_F(PipelineTest, WhoAsksForAnIdentityThatIsGoneHearsWhatBecameOfTheUnit) {
