@@ -19,6 +19,7 @@ class Plan:
     steady_rounds: int
     steady_seconds: float
     profile_seconds: float
+    room_gib: int  # of disk, for databases and WAL
     rows: int = 0  # the larger database; 0: not measured
     row_pairs: int = 0
     row_seconds: float = 0
@@ -40,11 +41,11 @@ QUICK = Plan(
     + ((10000, "encrypted-nvs", (64,)), (10000, "secure-cert", (64,))),
     rounds=1, seconds=2.5,
     openssl_cells=((1000, SERVER_KEY, (64,)), (10000, SERVER_KEY, (64,))), openssl_seconds=2.5,
-    steady_iterations=(1000, 10000), steady_rounds=1, steady_seconds=5, profile_seconds=3)
+    steady_iterations=(1000, 10000), steady_rounds=1, steady_seconds=5, profile_seconds=3, room_gib=12)
 
 FULL = Plan(
     name="full",
     cells=table_of((SERVER_KEY, BY_STREAM, *EVERY_MODE[1:]), (1, 8, 64, 256)), rounds=3, seconds=2.5,
     openssl_cells=table_of(EVERY_MODE, (1, 8, 64, 256)), openssl_seconds=2,
-    steady_iterations=(1000, 10000), steady_rounds=3, steady_seconds=8, profile_seconds=8,
+    steady_iterations=(1000, 10000), steady_rounds=3, steady_seconds=8, profile_seconds=8, room_gib=40,
     rows=1_000_000, row_pairs=6, row_seconds=4)

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -57,6 +58,13 @@ def disk_under(folder, blocks="/sys/dev/block"):
     return None
 
 
+def check_room(folder, gib):
+    """A disk that fills up at the end costs the whole run."""
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < gib:
+        raise RuntimeError(f"{folder} has {free:.0f} GiB of free disk, and this form wants {gib} (TMPDIR names another place)")
+
+
 class Session:
     def __init__(self, plan, sandbox, flames):
         self.plan, self.sandbox, self.flames = plan, sandbox, flames
@@ -69,6 +77,7 @@ class Session:
         print(f"[{passed // 60:2}:{passed % 60:02}] {text}", file=sys.stderr, flush=True)
 
     def run(self):
+        check_room(self.sandbox.state, self.plan.room_gib)
         commit = subprocess.run(["git", "-C", self.sandbox.source, "rev-parse", "--short", "HEAD"], check=False,
                                 capture_output=True, text=True).stdout.strip()
         before = machine_load()

@@ -8,7 +8,7 @@ import profile_of
 import tables
 from measure import BY_STREAM, SERVER_KEY, Loader, Window, percentile, streams_for, summary
 from plan import FULL, QUICK
-from session import Session, disk_under, step_times
+from session import Session, check_room, disk_under, step_times
 
 SCRIPT = """
         55d0 assay::matter::(anonymous namespace)::Lanes::Run()+0x12 (/x/bin/assayd)
@@ -34,6 +34,12 @@ class SuiteTest(unittest.TestCase):
         self.assertEqual(percentile(list(range(1000)), 0.999), 999)
         self.assertIsNone(percentile(list(range(999)), 0.999))
         self.assertIsNone(percentile([], 0.5))
+
+    def test_a_disk_without_room_is_told_before_anything_is_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            check_room(folder, 0)
+            with self.assertRaisesRegex(RuntimeError, "wants 1000000 "):
+                check_room(folder, 1000000)
 
     def test_the_rate_is_the_middle_round_and_the_latencies_are_of_all(self):
         seen = summary([window(100, took=[1, 2]), window(10, took=[9]), window(90, took=[3])])
