@@ -206,6 +206,10 @@ TEST_F(StartTest, TheTableOfFiguresHoldsAllThatALiveDaemonExports) {
 
 TEST_F(StartTest, AnOperatorSeesTheWholeSystemAndALineDoesNot) {
   office.AwaitReady();
+  // So that there are signatures to be counted.
+  office.OpenLot("counted", office.Light(), 1);
+  v1::IssueResponse issued;
+  ASSERT_TRUE(office.Issue(Office::Request("counted", "t-1"), &issued).ok());
   v1::SystemStatus status;
   const auto ask = [&](const char* as) {
     return v1::SystemService::NewStub(office.ChannelAs(as))
