@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -195,5 +197,17 @@ class Workshop {
  private:
   int ids_ = 0;
 };
+
+// One call of the pipeline other than Submit, waited for.
+template <class Response, class Request>
+absl::StatusOr<Response> Ask(Workshop& shop,
+                             void (Pipeline::*call)(const access::Caller&, Request, Deadline,
+                                                    std::function<void(absl::StatusOr<Response>)>),
+                             const Request& request) {
+  std::promise<absl::StatusOr<Response>> answer;
+  (shop.Start().*call)(shop.line_caller, request, Deadline::In(std::chrono::minutes(1)),
+                       [&](absl::StatusOr<Response> got) { answer.set_value(std::move(got)); });
+  return answer.get_future().get();
+}
 
 }  // namespace assay::issue
