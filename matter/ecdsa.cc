@@ -5,11 +5,15 @@
 #include <openssl/obj_mac.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstdlib>
+#include <string_view>
 
 #include "base/refusal.h"
 #include "matter/der.h"
 #include "matter/ecdsa_tables.h"
+#include "matter/lane_tables.h"
 
 namespace assay::matter {
 namespace {
@@ -17,27 +21,48 @@ namespace {
 // Tables pay for themselves after as many verifications.
 constexpr int kManyVerifications = 1000;
 
-// A key, and its tables once it has shown that it is asked often.
-class VerificationKey {
+// Where one signature waits, the lanes of a kernel would be filled for nothing.
+constexpr size_t kEnoughForLanes = 2;
+
+}  // namespace
+
+// A key, and its tables once it has shown that it is asked often: those of the kernel that checks
+// eight side by side where it runs, else OpenSSL's.
+class SignatureVerifier::Key {
  public:
-  explicit VerificationKey(EC_KEY* key) : key_(key, EC_KEY_free) {}
-  ~VerificationKey() { delete tables_.load(); }
-  VerificationKey(const VerificationKey&) = delete;
-  VerificationKey& operator=(const VerificationKey&) = delete;
+  explicit Key(EC_KEY* key) : key_(key, EC_KEY_free) {}
+  ~Key() {
+    delete tables_.load();
+    delete lanes_.load();
+  }
+  Key(const Key&) = delete;
+  Key& operator=(const Key&) = delete;
+
+  static std::shared_ptr<const Key> Load(ByteView point) {
+    std::unique_ptr<EC_KEY, decltype(&EC_KEY_free)> key(
+        EC_KEY_new_by_curve_name(NID_X9_62_prime256v1), EC_KEY_free);
+    if (key == nullptr || EC_KEY_oct2key(key.get(), point.data(), point.size(), nullptr) != 1) {
+      return nullptr;
+    }
+    return std::make_shared<const Key>(key.release());
+  }
 
   bool Verify(const Sha256Digest& digest, ByteView raw) const {
     if (const VerificationTables* tables = tables_.load(std::memory_order_acquire)) {
       return tables->Verify(digest, raw);
     }
-    // Whoever comes at that number makes them; the others do not wait.
-    if (verified_.fetch_add(1, std::memory_order_relaxed) == kManyVerifications) {
-      tables_.store(VerificationTables::Make(EC_KEY_get0_public_key(key_.get())).release(),
-                    std::memory_order_release);
+    if (const LaneTables* lanes = Lanes()) {
+      LaneCheck check{lanes, &digest, raw};
+      VerifyLanes({&check, 1});
+      if (check.verdict != LaneVerdict::kUnclear) return check.verdict == LaneVerdict::kRight;
     }
+    CountOne();
     return VerifyOnce(digest, raw);
   }
 
- private:
+  // Null until it was asked often.
+  const LaneTables* Lanes() const { return lanes_.load(std::memory_order_acquire); }
+
   // The low-level calls are used on purpose: EVP costs a context and a fetch for each check.
   bool VerifyOnce(const Sha256Digest& digest, ByteView raw) const {
     std::unique_ptr<ECDSA_SIG, decltype(&ECDSA_SIG_free)> signature(ECDSA_SIG_new(),
@@ -54,19 +79,33 @@ class VerificationKey {
                            key_.get()) == 1;
   }
 
+ private:
+  // Whoever comes at that number makes the tables; the others do not wait.
+  void CountOne() const {
+    if (verified_.fetch_add(1, std::memory_order_relaxed) != kManyVerifications) return;
+    const EC_POINT* point = EC_KEY_get0_public_key(key_.get());
+    if (VerifiesSideBySide()) {
+      lanes_.store(LaneTables::Make(point).release(), std::memory_order_release);
+    } else {
+      tables_.store(VerificationTables::Make(point).release(), std::memory_order_release);
+    }
+  }
+
   const std::unique_ptr<EC_KEY, decltype(&EC_KEY_free)> key_;
   mutable std::atomic<int> verified_{0};
   mutable std::atomic<const VerificationTables*> tables_{nullptr};
+  mutable std::atomic<const LaneTables*> lanes_{nullptr};
 };
 
-std::shared_ptr<const VerificationKey> LoadKey(ByteView point) {
-  std::unique_ptr<EC_KEY, decltype(&EC_KEY_free)> key(
-      EC_KEY_new_by_curve_name(NID_X9_62_prime256v1), EC_KEY_free);
-  if (key == nullptr || EC_KEY_oct2key(key.get(), point.data(), point.size(), nullptr) != 1) {
-    return nullptr;
-  }
-  return std::make_shared<const VerificationKey>(key.release());
+bool VerifiesSideBySide() {
+  static const bool side_by_side = [] {
+    const char* forced = std::getenv("ASSAY_ECDSA_KERNEL");
+    return LaneTables::Run() && (forced == nullptr || std::string_view(forced) != "openssl");
+  }();
+  return side_by_side;
 }
+
+namespace {
 
 absl::Status BadPoint() {
   return RefuseField(Reason::FIELD_MALFORMED, "public_key", "",
@@ -118,7 +157,7 @@ absl::StatusOr<RawSignature> SignatureFromDer(ByteView der) {
 
 absl::StatusOr<SignatureVerifier> SignatureVerifier::Make(ByteView point) {
   if (point.size() != kP256PointSize || point[0] != 0x04) return BadPoint();
-  std::shared_ptr<const VerificationKey> key = LoadKey(point);
+  std::shared_ptr<const Key> key = Key::Load(point);
   if (key == nullptr) return BadPoint();
   SignatureVerifier verifier;
   std::copy(point.begin(), point.end(), verifier.point_.begin());
@@ -127,12 +166,38 @@ absl::StatusOr<SignatureVerifier> SignatureVerifier::Make(ByteView point) {
 }
 
 bool SignatureVerifier::Verify(const Sha256Digest& digest, ByteView raw) const {
-  if (raw.size() != kRawSignatureSize) return false;
-  return static_cast<const VerificationKey*>(key_.get())->Verify(digest, raw);
+  return raw.size() == kRawSignatureSize && key_->Verify(digest, raw);
 }
 
 bool SignatureVerifier::VerifyMessage(ByteView message, ByteView raw) const {
   return Verify(Sha256(message), raw);
+}
+
+void VerifyAll(std::span<SignatureCheck> checks) {
+  std::array<LaneCheck, kEcdsaLanes> lanes;
+  std::array<SignatureCheck*, kEcdsaLanes> asked;
+  size_t count = 0;
+  const auto verify_lanes = [&] {
+    if (count >= kEnoughForLanes) VerifyLanes(std::span(lanes).first(count));
+    for (size_t i = 0; i < count; ++i) {
+      SignatureCheck& check = *asked[i];
+      check.right = lanes[i].verdict == LaneVerdict::kUnclear
+                        ? check.key->Verify(check.digest, check.raw)
+                        : lanes[i].verdict == LaneVerdict::kRight;
+    }
+    count = 0;
+  };
+  for (SignatureCheck& check : checks) {
+    const LaneTables* tables = check.key->key_->Lanes();
+    if (tables == nullptr) {
+      check.right = check.key->Verify(check.digest, check.raw);
+      continue;
+    }
+    asked[count] = &check;
+    lanes[count++] = {tables, &check.digest, check.raw, LaneVerdict::kUnclear};
+    if (count == lanes.size()) verify_lanes();
+  }
+  verify_lanes();
 }
 
 }  // namespace assay::matter

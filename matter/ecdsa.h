@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
@@ -38,9 +39,26 @@ class SignatureVerifier {
   const P256Point& point() const { return point_; }
 
  private:
+  friend void VerifyAll(std::span<struct SignatureCheck> checks);
+  class Key;
+
   SignatureVerifier() = default;
   P256Point point_{};
-  std::shared_ptr<const void> key_;
+  std::shared_ptr<const Key> key_;
 };
+
+// One of several signatures that are checked together, of any keys.
+struct SignatureCheck {
+  const SignatureVerifier* key = nullptr;
+  Sha256Digest digest{};
+  RawSignature raw{};
+  bool right = false;  // the answer
+};
+// Answers each as Verify would. Those whose keys are asked often are checked eight side by side
+// where the processor has AVX-512 IFMA, at a fifth of the time each.
+void VerifyAll(std::span<SignatureCheck> checks);
+
+// Whether VerifyAll does so here: the processor can, and ASSAY_ECDSA_KERNEL is not "openssl".
+bool VerifiesSideBySide();
 
 }  // namespace assay::matter

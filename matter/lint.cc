@@ -312,8 +312,8 @@ absl::Status LintDac(ByteView tbs, const DacLintContext& context) {
   return RefuseField(Reason::LINT_FAILED, findings[0].field, "", findings[0].rule);
 }
 
-absl::Status VerifyIssuedDac(ByteView certificate, ByteView linted_tbs,
-                             const SignatureVerifier& pai_key, size_t max_size) {
+absl::StatusOr<SignatureCheck> ReadIssuedDac(ByteView certificate, ByteView linted_tbs,
+                                             const SignatureVerifier& pai_key, size_t max_size) {
   if (certificate.size() > max_size) return VerifyFailed("dac.size", "the profile's limit");
   DerReader outer(certificate);
   absl::StatusOr<DerReader> fields = outer.Enter(kDerSequence);
@@ -332,10 +332,7 @@ absl::Status VerifyIssuedDac(ByteView certificate, ByteView linted_tbs,
   if (!signature.ok()) return VerifyFailed("dac.signature", "a BIT STRING of whole octets");
   absl::StatusOr<RawSignature> raw = SignatureFromDer(*signature);
   if (!raw.ok()) return VerifyFailed("dac.signature", "an ECDSA signature in minimal DER");
-  if (!pai_key.VerifyMessage(linted_tbs, *raw)) {
-    return VerifyFailed("dac.signature", "right under the PAI's key");
-  }
-  return absl::OkStatus();
+  return SignatureCheck{&pai_key, Sha256(linted_tbs), *raw};
 }
 
 absl::Status LintPai(const Certificate& pai, const Certificate& paa, ByteView hsm_point) {

@@ -40,12 +40,13 @@ absl::Status LintDac(ByteView tbs, const DacLintContext& context);
 // The same rules, all of what is broken.
 Findings LintDacFully(ByteView tbs, const DacLintContext& context);
 
-// After signing: `certificate` is exactly {linted tbs, ecdsa-with-SHA256, DER signature}, the
-// signature is right under the PAI's key, and the whole is at most `max_size` bytes. VERIFY_FAILED
-// otherwise. Thread-safe.
-absl::Status VerifyIssuedDac(ByteView certificate, ByteView linted_tbs,
-                             const SignatureVerifier& pai_key,
-                             size_t max_size = kMaxCertificateSize);
+// After signing: `certificate` is exactly {linted tbs, ecdsa-with-SHA256, DER signature} and at
+// most `max_size` bytes; VERIFY_FAILED otherwise. What is left to check is the signature under the
+// PAI's key, which has to outlive the answer: the caller puts it to VerifyAll, beside others.
+// Thread-safe.
+absl::StatusOr<SignatureCheck> ReadIssuedDac(ByteView certificate, ByteView linted_tbs,
+                                             const SignatureVerifier& pai_key,
+                                             size_t max_size = kMaxCertificateSize);
 
 // A PAI before it is installed: format, VID (and PID), chain to `paa`, validity nesting, size, and
 // the key of the HSM. PAI_INVALID naming the rule. `hsm_point` is 65 bytes.

@@ -29,9 +29,7 @@ class ImageDelegate {
 
   // About 20 us of one core.
   absl::StatusOr<hsm::RawSignature> Sign(const Sha256Digest& digest) const;
-  bool Verify(const Sha256Digest& digest, const hsm::RawSignature& signature) const {
-    return verifier_.Verify(digest, signature);
-  }
+  const matter::SignatureVerifier& verifier() const { return verifier_; }
   const image::DetachedCmsTemplate& cms() const { return cms_; }
   absl::Time not_after() const { return not_after_; }
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kBuildBatch = 8;     // a share for each of several threads
 constexpr int kAnswerBatch = 16;   // as are sealed together, about
+constexpr int kCheckBatch = 8;     // as many signatures are checked side by side
 constexpr int kVerifierBatch = 1;  // the others of a batch are taken while it runs
 
 // Batches of one kind at once: half the threads, so that intents and seals do not hold each other
@@ -61,8 +62,8 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
       gate_(options_.max_in_flight),
       crypto_(options_.crypto_threads,
               {{kAnswerBatch, [this](auto batch) { AnswerBatch(std::move(batch)); }},
-               {1, [this](auto batch) { Finish(*batch.front()); }},
-               {1, [this](auto batch) { Verify(batch.front()); }},
+               {kCheckBatch, [this](auto batch) { FinishBatch(batch); }},
+               {kCheckBatch, [this](auto batch) { VerifyBatch(batch); }},
                {kBuildBatch, [this](auto batch) { BuildBatch(std::move(batch)); }}},
               LineOf),
       verifiers_(options_.crypto_threads,

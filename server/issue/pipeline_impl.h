@@ -117,10 +117,10 @@ class Pipeline::Impl {
   void RecordIntents(const std::vector<WorkPtr>& works);
   void IntentBatch(std::vector<Errand> batch);
   void SignDac(const WorkPtr& work);
-  void Verify(const WorkPtr& work);
+  void VerifyBatch(const std::vector<WorkPtr>& batch);
   void SignImages(const WorkPtr& work);
   void SignImagesAs(const WorkPtr& work, std::shared_ptr<const ImageDelegate> delegate);
-  void Finish(Work& work);
+  void FinishBatch(const std::vector<WorkPtr>& batch);
   void SealBatch(std::vector<Errand> batch);
   void AnswerBatch(std::vector<WorkPtr> batch);
   void VoidBatch(std::vector<Errand> batch);

@@ -192,11 +192,17 @@ void Pipeline::Impl::SignDac(const WorkPtr& work) {
 // ---- step 7: verify
 // --------------------------------------------------------------------------------------
 
-void Pipeline::Impl::Verify(const WorkPtr& work) {
-  work->step_started = Steady::now();
-  const absl::Status proved = ProveDacAndImages(*work, random_);
-  if (!proved.ok()) return GiveUp(work, OfExtraValues(*work, proved));
-  SignImages(work);
+void Pipeline::Impl::VerifyBatch(const std::vector<WorkPtr>& batch) {
+  for (const WorkPtr& work : batch) work->step_started = Steady::now();
+  const std::vector<absl::Status> dacs = ProveDacs(batch);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const absl::Status proved = dacs[i].ok() ? ProveImages(*batch[i], random_) : dacs[i];
+    if (proved.ok()) {
+      SignImages(batch[i]);
+    } else {
+      GiveUp(batch[i], OfExtraValues(*batch[i], proved));
+    }
+  }
 }
 
 void Pipeline::Impl::SignImages(const WorkPtr& work) {
@@ -236,13 +242,17 @@ void Pipeline::Impl::SignImagesAs(const WorkPtr& work,
   crypto_.Push(kFinish, work);
 }
 
-void Pipeline::Impl::Finish(Work& work) {
-  const WorkPtr self = work.shared_from_this();
-  const absl::Status proved = ProveImageSignatures(work, *image_key_);
-  if (!proved.ok()) return GiveUp(self, proved);
-  work.seal = MakeSeal(work, random_, clock_);
-  StepDone(work, Step::kVerify);
-  database_.Push(kSeal, {self, nullptr, std::nullopt});
+void Pipeline::Impl::FinishBatch(const std::vector<WorkPtr>& batch) {
+  const std::vector<absl::Status> proved = ProveImageSignatures(batch, *image_key_);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (!proved[i].ok()) {
+      GiveUp(batch[i], proved[i]);
+      continue;
+    }
+    batch[i]->seal = MakeSeal(*batch[i], random_, clock_);
+    StepDone(*batch[i], Step::kVerify);
+    database_.Push(kSeal, {batch[i], nullptr, std::nullopt});
+  }
 }
 
 }  // namespace assay::issue

@@ -196,35 +196,47 @@ void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity) {
 
 }  // namespace
 
-absl::Status ProveDacAndImages(Work& work, Random& random) {
-  if (!work.tbs.empty()) {
+std::vector<absl::Status> ProveDacs(const std::vector<WorkPtr>& batch) {
+  std::vector<absl::Status> proved(batch.size());
+  std::vector<matter::SignatureCheck> checks;
+  std::vector<size_t> checked;  // whose they are
+  const auto refuse = [&proved](size_t i, absl::string_view why) {
+    proved[i] =
+        Refuse(Reason::HSM_BAD_SIGNATURE, absl::StrCat("the certificate was not released: ", why));
+  };
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Work& work = *batch[i];
+    if (work.tbs.empty()) continue;
     work.dac = matter::AssembleCertificate(work.tbs, work.dac_signature);
-    const absl::Status verified =
-        matter::VerifyIssuedDac(work.dac, work.tbs, work.plan->pai->verifier);
-    if (!verified.ok()) {
-      return Refuse(Reason::HSM_BAD_SIGNATURE,
-                    absl::StrCat("the certificate was not released: ", verified.message()));
+    auto check = matter::ReadIssuedDac(work.dac, work.tbs, work.plan->pai->verifier);
+    if (!check.ok()) {
+      refuse(i, check.status().message());
+      continue;
     }
+    checks.push_back(*std::move(check));
+    checked.push_back(i);
   }
+  matter::VerifyAll(checks);
+  for (size_t k = 0; k < checks.size(); ++k) {
+    if (!checks[k].right) refuse(checked[k], "its signature is wrong under the PAI's key");
+  }
+  return proved;
+}
+
+absl::Status ProveImages(Work& work, Random& random) {
   if (!work.qr_code.empty()) {
     ASSAY_RETURN_IF_ERROR(matter::CheckCodes(work.payload, work.qr_code, work.manual_code));
   }
   return BuildImages(work, random);
 }
 
-absl::Status ProveImageSignatures(Work& work, const ImageKey& image_key) {
+namespace {
+
+// What remains of it once its images' signatures were found right.
+absl::Status WrapSignatures(Work& work, const ImageKey& image_key) {
   const ImageDelegate* delegate = work.delegate.get();
   std::vector<Bytes> signatures;
-  for (size_t i = 0; i < work.images.size(); ++i) {
-    const auto& signature = work.image_signatures[i];
-    if (!signature.ok()) return signature.status();
-    const bool right = delegate != nullptr
-                           ? delegate->Verify(work.image_digests[i], *signature)
-                           : image_key.verifier.Verify(work.image_digests[i], *signature);
-    if (!right) {
-      return Refuse(Reason::HSM_BAD_SIGNATURE,
-                    "an image's signature is wrong; nothing was released");
-    }
+  for (const auto& signature : work.image_signatures) {
     auto cms = (delegate != nullptr ? delegate->cms() : image_key.cms).Fill(*signature);
     if (!cms.ok()) return cms.status();
     signatures.push_back(*std::move(cms));
@@ -232,6 +244,39 @@ absl::Status ProveImageSignatures(Work& work, const ImageKey& image_key) {
   FillImages(work, signatures, work.sealed);
   work.sealed.mutable_identity()->set_image_certificate(Text(image_key.cms.certificate()));
   return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<absl::Status> ProveImageSignatures(const std::vector<WorkPtr>& batch,
+                                               const ImageKey& image_key) {
+  std::vector<absl::Status> proved(batch.size());
+  std::vector<matter::SignatureCheck> checks;
+  std::vector<size_t> checked;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const Work& work = *batch[i];
+    const ImageDelegate* delegate = work.delegate.get();
+    for (size_t image = 0; image < work.images.size(); ++image) {
+      const auto& signature = work.image_signatures[image];
+      if (!signature.ok()) {
+        proved[i] = signature.status();
+        break;
+      }
+      checks.push_back({delegate != nullptr ? &delegate->verifier() : &image_key.verifier,
+                        work.image_digests[image], *signature});
+      checked.push_back(i);
+    }
+  }
+  matter::VerifyAll(checks);
+  for (size_t k = 0; k < checks.size(); ++k) {
+    if (checks[k].right || !proved[checked[k]].ok()) continue;
+    proved[checked[k]] =
+        Refuse(Reason::HSM_BAD_SIGNATURE, "an image's signature is wrong; nothing was released");
+  }
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (proved[i].ok()) proved[i] = WrapSignatures(*batch[i], image_key);
+  }
+  return proved;
 }
 
 db::Seal MakeSeal(Work& work, Random& random, const Clock& clock) {

@@ -1,5 +1,5 @@
-// Steps 7 and 8 for one ticket: what the HSM signed checked as a commissioner would, the images
-// built and read back, their signatures checked, and the record that is sealed.
+// Steps 7 and 8: what the HSM signed checked as a commissioner would, for several tickets at once;
+// each one's images built and read back, their signatures checked, and the record that is sealed.
 #pragma once
 
 #include "absl/status/status.h"
@@ -11,10 +11,13 @@
 
 namespace assay::issue {
 
-// Step 7, first part: the DAC from its linted bytes and the HSM's signature, and the images from
-// it, read back by our own reader and compared; the codes decoded again. VERIFY_FAILED or
-// HSM_BAD_SIGNATURE: nothing leaves.
-absl::Status ProveDacAndImages(Work& work, Random& random);
+// Step 7, first part, for several tickets: each DAC from its linted bytes and the HSM's signature,
+// which is checked. HSM_BAD_SIGNATURE in its place: nothing of that ticket leaves.
+std::vector<absl::Status> ProveDacs(const std::vector<WorkPtr>& batch);
+
+// Second part: the images from it, read back by our own reader and compared; the codes decoded
+// again. VERIFY_FAILED: nothing leaves.
+absl::Status ProveImages(Work& work, Random& random);
 
 // What images are checked against, and wrapped with, where the token's image key signs them.
 struct ImageKey {
@@ -22,9 +25,10 @@ struct ImageKey {
   image::DetachedCmsTemplate cms;
 };
 
-// Step 7, second part: each image's signature under the image key, or under the delegate that
-// signed them, wrapped as detached CMS.
-absl::Status ProveImageSignatures(Work& work, const ImageKey& image_key);
+// Step 7, last part, for several tickets: each image's signature under the image key, or under the
+// delegate that signed them, wrapped as detached CMS.
+std::vector<absl::Status> ProveImageSignatures(const std::vector<WorkPtr>& batch,
+                                               const ImageKey& image_key);
 
 // The canonical JSON of an issue, as the ledger keeps it: keys sorted, no blanks, the same as
 // nlohmann::json would write.

@@ -5,7 +5,12 @@
 #include <openssl/ec.h>
 #include <openssl/rand.h>
 
+#include <array>
+#include <random>
+#include <vector>
+
 #include "matter/ecdsa_tables.h"
+#include "matter/lane_tables.h"
 #include "tests/unit/matter/software_key.h"
 
 namespace assay::matter {
@@ -17,20 +22,72 @@ Sha256Digest RandomDigest() {
   return digest;
 }
 
-std::unique_ptr<const VerificationTables> TablesOf(const SoftwareKey& key) {
-  const EC_GROUP* group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
-  EC_POINT* point = EC_POINT_new(group);
-  const auto encoded = key.Point();
-  EXPECT_EQ(EC_POINT_oct2point(group, point, encoded.data(), encoded.size(), nullptr), 1);
-  auto tables = VerificationTables::Make(point);
-  EC_POINT_free(point);
-  EC_GROUP_free(const_cast<EC_GROUP*>(group));
-  return tables;
-}
+// A key's tables, of either kind.
+class Tables {
+ public:
+  virtual ~Tables() = default;
+  virtual bool Verify(const Sha256Digest& digest, ByteView raw) const = 0;
+};
+
+class OpenSslTables final : public Tables {
+ public:
+  explicit OpenSslTables(const EC_POINT* point) : tables_(VerificationTables::Make(point)) {}
+  bool Verify(const Sha256Digest& digest, ByteView raw) const override {
+    return tables_->Verify(digest, raw);
+  }
+
+ private:
+  std::unique_ptr<const VerificationTables> tables_;
+};
+
+// A signature alone in its lanes.
+class SideBySideTables final : public Tables {
+ public:
+  explicit SideBySideTables(const EC_POINT* point) : tables_(LaneTables::Make(point)) {}
+  bool Verify(const Sha256Digest& digest, ByteView raw) const override {
+    if (raw.size() != kRawSignatureSize) return false;
+    LaneCheck check{tables_.get(), &digest, raw};
+    VerifyLanes({&check, 1});
+    return check.verdict == LaneVerdict::kRight;
+  }
+
+ private:
+  std::unique_ptr<const LaneTables> tables_;
+};
+
+enum class Kind { kOpenSsl, kSideBySide };
+
+class VerificationTablesTest : public testing::TestWithParam<Kind> {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Kind::kSideBySide && !LaneTables::Run()) {
+      GTEST_SKIP() << "SKIPPED: this processor has no AVX-512 IFMA";
+    }
+  }
+
+  static std::unique_ptr<const Tables> TablesOf(const EC_POINT* point) {
+    if (GetParam() == Kind::kOpenSsl) return std::make_unique<OpenSslTables>(point);
+    return std::make_unique<SideBySideTables>(point);
+  }
+  static std::unique_ptr<const Tables> TablesOf(const SoftwareKey& key) {
+    EC_GROUP* group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+    EC_POINT* point = EC_POINT_new(group);
+    const auto encoded = key.Point();
+    EXPECT_EQ(EC_POINT_oct2point(group, point, encoded.data(), encoded.size(), nullptr), 1);
+    auto tables = TablesOf(point);
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    return tables;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Tables, VerificationTablesTest,
+                         testing::Values(Kind::kOpenSsl, Kind::kSideBySide), [](const auto& each) {
+                           return each.param == Kind::kOpenSsl ? "OpenSsl" : "SideBySide";
+                         });
 
 const Bytes kOrder = *FromHex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
 
-TEST(VerificationTables, JudgeAsOpenSslDoes) {
+TEST_P(VerificationTablesTest, JudgeAsOpenSslDoes) {
   const auto other = TablesOf(SoftwareKey::Fresh());
   for (int k = 0; k < 4; ++k) {
     const SoftwareKey key = SoftwareKey::Fresh();
@@ -49,7 +106,7 @@ TEST(VerificationTables, JudgeAsOpenSslDoes) {
   }
 }
 
-TEST(VerificationTables, TakeEveryDigestASignerMayMeet) {
+TEST_P(VerificationTablesTest, TakeEveryDigestASignerMayMeet) {
   const SoftwareKey key = SoftwareKey::Fresh();
   const auto tables = TablesOf(key);
   Sha256Digest zero{}, above_order, order;
@@ -60,7 +117,7 @@ TEST(VerificationTables, TakeEveryDigestASignerMayMeet) {
   }
 }
 
-TEST(VerificationTables, RefuseNumbersOutsideTheGroup) {
+TEST_P(VerificationTablesTest, RefuseNumbersOutsideTheGroup) {
   const SoftwareKey key = SoftwareKey::Fresh();
   const auto tables = TablesOf(key);
   const Sha256Digest digest = RandomDigest();
@@ -77,7 +134,7 @@ TEST(VerificationTables, RefuseNumbersOutsideTheGroup) {
 }
 
 // e*G + r*Q is infinity for e = -r*d: no signature, whatever r and s say.
-TEST(VerificationTables, RefuseThePointAtInfinity) {
+TEST_P(VerificationTablesTest, RefuseThePointAtInfinity) {
   const Bytes one = *FromHex("0000000000000000000000000000000000000000000000000000000000000001");
   const auto tables = TablesOf(SoftwareKey::FromScalar(one));
   // d = 1, r = 1, so e = n - 1.
@@ -91,7 +148,7 @@ TEST(VerificationTables, RefuseThePointAtInfinity) {
 
 // The x of a signature's point is nearly always below the order. Where it is not, r is x - n: such
 // signatures cannot be found by signing, so a key is made for the point.
-TEST(VerificationTables, TakeAPointWhoseXIsAboveTheOrder) {
+TEST_P(VerificationTablesTest, TakeAPointWhoseXIsAboveTheOrder) {
   const std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(
       EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), EC_GROUP_free);
   const std::unique_ptr<BN_CTX, decltype(&BN_CTX_free)> context(BN_CTX_new(), BN_CTX_free);
@@ -129,7 +186,7 @@ TEST(VerificationTables, TakeAPointWhoseXIsAboveTheOrder) {
     EC_POINT_mul(group.get(), key.get(), nullptr, point.get(), s.get(), context.get());
     EC_POINT_add(group.get(), key.get(), key.get(), shift.get(), context.get());
     EC_POINT_mul(group.get(), key.get(), nullptr, key.get(), inverse.get(), context.get());
-    const auto tables = VerificationTables::Make(key.get());
+    const auto tables = TablesOf(key.get());
     ASSERT_NE(tables, nullptr);
     EXPECT_TRUE(tables->Verify(digest, signature)) << int{low};
     // OpenSSL agrees.
@@ -145,7 +202,7 @@ TEST(VerificationTables, TakeAPointWhoseXIsAboveTheOrder) {
 }
 
 // Numbers near the ends of their ranges, right and wrong alike, as OpenSSL judges them.
-TEST(VerificationTables, JudgeNumbersAtTheEdgesAsOpenSslDoes) {
+TEST_P(VerificationTablesTest, JudgeNumbersAtTheEdgesAsOpenSslDoes) {
   const SoftwareKey key = SoftwareKey::Fresh();
   const auto tables = TablesOf(key);
   std::vector<Bytes> edges;
@@ -169,6 +226,125 @@ TEST(VerificationTables, JudgeNumbersAtTheEdgesAsOpenSslDoes) {
       ASSERT_TRUE(fresh.ok());
       EXPECT_EQ(tables->Verify(digest, signature), fresh->Verify(digest, signature));
     }
+  }
+}
+
+// Right and wrong ones of several keys in one call, in every number of lanes.
+TEST(LaneTables, JudgeEachLaneForItself) {
+  if (!LaneTables::Run()) GTEST_SKIP() << "SKIPPED: this processor has no AVX-512 IFMA";
+  std::vector<SoftwareKey> keys;
+  std::vector<SignatureVerifier> verifiers;
+  std::vector<std::unique_ptr<const LaneTables>> tables;
+  for (int k = 0; k < 3; ++k) {
+    keys.push_back(SoftwareKey::Fresh());
+    const auto encoded = keys.back().Point();
+    verifiers.push_back(*SignatureVerifier::Make(encoded));
+    const std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(
+        EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), EC_GROUP_free);
+    const std::unique_ptr<EC_POINT, decltype(&EC_POINT_free)> point(EC_POINT_new(group.get()),
+                                                                    EC_POINT_free);
+    ASSERT_EQ(EC_POINT_oct2point(group.get(), point.get(), encoded.data(), encoded.size(), nullptr),
+              1);
+    tables.push_back(LaneTables::Make(point.get()));
+    ASSERT_NE(tables.back(), nullptr);
+  }
+  std::mt19937 draw(20261123);
+  std::array<int, 2> seen{};
+  for (int round = 0; round < 400; ++round) {
+    const size_t count = 1 + draw() % kEcdsaLanes;
+    std::vector<LaneCheck> checks(count);
+    std::vector<Sha256Digest> digests(count);
+    std::vector<Bytes> signatures(count);
+    std::vector<bool> right(count);
+    for (size_t i = 0; i < count; ++i) {
+      const size_t key = draw() % keys.size();
+      digests[i] = RandomDigest();
+      signatures[i] = keys[key].SignDigest(digests[i]);
+      switch (draw() % 6) {
+        case 0:
+          signatures[i][draw() % kRawSignatureSize] ^= static_cast<uint8_t>(1 << draw() % 8);
+          break;
+        case 1:  // no number a signature may have
+          std::fill_n(signatures[i].begin() + 32, 32, uint8_t{0});
+          break;
+        case 2:
+          std::copy(kOrder.begin(), kOrder.end(), signatures[i].begin());
+          break;
+        default:
+          break;
+      }
+      right[i] = verifiers[key].Verify(digests[i], signatures[i]);
+      checks[i] = {tables[key].get(), &digests[i], signatures[i]};
+    }
+    VerifyLanes(checks);
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(checks[i].verdict, right[i] ? LaneVerdict::kRight : LaneVerdict::kWrong);
+      ++seen[right[i] ? 1 : 0];
+    }
+  }
+  EXPECT_GT(seen[0], 100);
+  EXPECT_GT(seen[1], 100);
+}
+
+// The formulas do not cover a sum that meets its own point: d = 1 and e = r makes the digits'
+// points of G and Q the same ones.
+TEST(LaneTables, SayWhatTheyCannotTell) {
+  if (!LaneTables::Run()) GTEST_SKIP() << "SKIPPED: this processor has no AVX-512 IFMA";
+  const Bytes one = *FromHex("0000000000000000000000000000000000000000000000000000000000000001");
+  const SoftwareKey key = SoftwareKey::FromScalar(one);
+  const auto encoded = key.Point();
+  const std::unique_ptr<EC_GROUP, decltype(&EC_GROUP_free)> group(
+      EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1), EC_GROUP_free);
+  const auto tables = LaneTables::Make(EC_GROUP_get0_generator(group.get()));
+  ASSERT_NE(tables, nullptr);
+  // e = n - 1, r = s = 1: e*G + r*Q is the point at infinity.
+  Sha256Digest digest;
+  std::copy(kOrder.begin(), kOrder.end(), digest.begin());
+  digest[31] -= 1;
+  Bytes raw(kRawSignatureSize);
+  raw[31] = raw[63] = 1;
+  LaneCheck check{tables.get(), &digest, raw};
+  VerifyLanes({&check, 1});
+  EXPECT_EQ(check.verdict, LaneVerdict::kUnclear);
+
+  // Asked together with others, the verifier gives OpenSSL's answer.
+  const SignatureVerifier verifier = *SignatureVerifier::Make(encoded);
+  const Sha256Digest other = RandomDigest();
+  const Bytes good = key.SignDigest(other);
+  for (int i = 0; i < 1100; ++i) ASSERT_TRUE(verifier.Verify(other, good));
+  std::vector<SignatureCheck> checks(3);
+  for (SignatureCheck& each : checks) {
+    each = {&verifier, other};
+    std::copy(good.begin(), good.end(), each.raw.begin());
+  }
+  checks[1].digest = digest;
+  std::copy(raw.begin(), raw.end(), checks[1].raw.begin());
+  VerifyAll(checks);
+  EXPECT_TRUE(checks[0].right);
+  EXPECT_FALSE(checks[1].right);
+  EXPECT_TRUE(checks[2].right);
+}
+
+// Keys that are asked often beside one that is not, more of them than there are lanes.
+TEST(SignatureVerifier, JudgesManyTogetherAsEachAlone) {
+  const SoftwareKey often = SoftwareKey::Fresh(), seldom = SoftwareKey::Fresh();
+  const SignatureVerifier often_verifier = *SignatureVerifier::Make(often.Point());
+  const SignatureVerifier seldom_verifier = *SignatureVerifier::Make(seldom.Point());
+  const Sha256Digest digest = RandomDigest();
+  const Bytes good = often.SignDigest(digest);
+  for (int i = 0; i < 1100; ++i) ASSERT_TRUE(often_verifier.Verify(digest, good));
+  for (size_t count = 0; count <= 20; ++count) {
+    std::vector<SignatureCheck> checks(count);
+    for (size_t i = 0; i < count; ++i) {
+      const bool is_often = i % 5 != 3;
+      checks[i].key = is_often ? &often_verifier : &seldom_verifier;
+      checks[i].digest = RandomDigest();
+      const Bytes raw = (is_often ? often : seldom).SignDigest(checks[i].digest);
+      std::copy(raw.begin(), raw.end(), checks[i].raw.begin());
+      if (i % 3 == 1) checks[i].raw[17] ^= 4;
+    }
+    VerifyAll(checks);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(checks[i].right, i % 3 != 1) << i;
   }
 }
 

@@ -70,7 +70,7 @@ TEST_F(ImageDelegateTest, ManyWhoComeAtOnceWaitForOneCertificate) {
   const Bytes content(64, 7);
   const auto signature = (*given_[0])->Sign(Sha256(content));
   ASSERT_TRUE(signature.ok());
-  EXPECT_TRUE((*given_[0])->Verify(Sha256(content), *signature));
+  EXPECT_TRUE((*given_[0])->verifier().Verify(Sha256(content), *signature));
   const auto cms = (*given_[0])->cms().Fill(*signature);
   ASSERT_TRUE(cms.ok());
   EXPECT_TRUE(image::VerifyDetachedCms(*cms, content, shop_.sandbox.image_certificate).ok());
