@@ -70,6 +70,7 @@ const std::vector<Leaf>& Leaves() {
       {std::regex("^(prometheus/.*|CivetServer\\.h|civetweb\\.h)$"), {"server/ops"}},
       {std::regex("^yaml-cpp/.*$"), {"base", "client"}},
       {std::regex("^spdlog/.*$"), {"base"}},
+      {std::regex("^zstd\\.h$"), {"base"}},
       {std::regex("^(grpcpp|grpc)/.*$"), {"server/rpc", "client"}},
   };
   return leaves;
