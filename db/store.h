@@ -283,6 +283,11 @@ class Store {
   virtual absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
                                            const Bytes& offered) = 0;
 
+  // What a lot's identities have in common, by its number. Keeps `offered` and returns it where
+  // there was none; where that is empty too, returns nothing.
+  virtual absl::StatusOr<Bytes> LotDictionary(int64_t lot_id, uint64_t number,
+                                              const Bytes& offered) = 0;
+
   // ---- the eight steps
   virtual std::vector<absl::StatusOr<TicketView>> FindTickets(std::span<const TicketKey> keys) = 0;
   // Attempt ids. LOT_NOT_OPEN, QUOTA_EXCEEDED, SERIAL_NUMBER_TAKEN, PUBLIC_KEY_REUSED,

@@ -48,6 +48,8 @@ class PgStore final : public db::Store {
 
   absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
                                    const Bytes& offered) override;
+  absl::StatusOr<Bytes> LotDictionary(int64_t lot_id, uint64_t number,
+                                      const Bytes& offered) override;
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(
       std::span<const db::TicketKey> keys) override;
   std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const db::Intent> intents,

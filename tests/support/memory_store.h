@@ -33,6 +33,8 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
   // For MemoryRevocationStore, which keeps the rest.
   void AddLedgerEntry(const std::string& kind, const std::string& body);
   void MarkRevoked(const std::string& device_id);
+  // As a database that came back from an older copy.
+  void LoseLotDictionaries();
 
   absl::Status CheckHealth() override;
   db::PoolCounters Counters() override { return {}; }
@@ -63,6 +65,8 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
 
   absl::StatusOr<Bytes> ProductKey(uint16_t vendor_id, uint16_t product_id,
                                    const Bytes& offered) override;
+  absl::StatusOr<Bytes> LotDictionary(int64_t lot_id, uint64_t number,
+                                      const Bytes& offered) override;
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(
       std::span<const db::TicketKey> keys) override;
   std::vector<absl::StatusOr<int64_t>> RecordIntents(std::span<const db::Intent> intents,
@@ -137,6 +141,7 @@ class MemoryStore final : public db::Store, public db::LotLeaseStore {
   std::map<std::pair<int64_t, std::string>, int64_t> live_serial_numbers_;
   std::set<Sha256Digest> live_keys_;
   std::map<std::pair<uint16_t, uint16_t>, Bytes> product_keys_;
+  std::map<std::pair<int64_t, uint64_t>, Bytes> lot_dictionaries_;
   std::map<Bytes, int64_t> live_values_;           // digest to attempt
   std::set<std::pair<Bytes, Bytes>> dac_serials_;  // issuer and serial
   std::set<std::string> device_ids_;

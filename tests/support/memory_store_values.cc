@@ -15,6 +15,21 @@ absl::StatusOr<Bytes> MemoryStore::ProductKey(uint16_t vendor_id, uint16_t produ
   return offered;
 }
 
+absl::StatusOr<Bytes> MemoryStore::LotDictionary(int64_t lot_id, uint64_t number,
+                                                 const Bytes& offered) {
+  const std::lock_guard lock(mutex_);
+  ASSAY_RETURN_IF_ERROR(Before("LotDictionary"));
+  const auto found = lot_dictionaries_.find({lot_id, number});
+  if (found != lot_dictionaries_.end()) return found->second;
+  if (!offered.empty()) lot_dictionaries_[{lot_id, number}] = offered;
+  return offered;
+}
+
+void MemoryStore::LoseLotDictionaries() {
+  const std::lock_guard lock(mutex_);
+  lot_dictionaries_.clear();
+}
+
 absl::Status MemoryStore::CheckUnitValues(const db::Intent& asking) {
   for (const auto& [digest, field] : {std::pair(&asking.setup_code_digest, "setup_code"),
                                       std::pair(&asking.rotating_id_digest, "rotating_id")}) {

@@ -78,6 +78,11 @@ class ForwardingStore : public db::Store {
     return One<absl::StatusOr<Bytes>>(
         CallKind::kWrite, [&] { return inner_->ProductKey(vendor_id, product_id, offered); });
   }
+  absl::StatusOr<Bytes> LotDictionary(int64_t lot_id, uint64_t number,
+                                      const Bytes& offered) override {
+    return One<absl::StatusOr<Bytes>>(
+        CallKind::kWrite, [&] { return inner_->LotDictionary(lot_id, number, offered); });
+  }
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(
       std::span<const db::TicketKey> keys) override {
     return Each<absl::StatusOr<db::TicketView>>(CallKind::kRead, keys.size(),

@@ -75,6 +75,9 @@ class PaiStore final : public db::Store {
     return Foreign();
   }
   absl::StatusOr<Bytes> ProductKey(uint16_t, uint16_t, const Bytes&) override { return Foreign(); }
+  absl::StatusOr<Bytes> LotDictionary(int64_t, uint64_t, const Bytes&) override {
+    return Foreign();
+  }
   std::vector<absl::StatusOr<db::TicketView>> FindTickets(std::span<const db::TicketKey>) override {
     return {};
   }
