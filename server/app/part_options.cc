@@ -55,6 +55,7 @@ issue::PipelineOptions PipelinePart(const ops::Config& config, const std::string
   options.image_key = config.hsm.image_key;
   options.image_certificate = config.hsm.image_certificate;
   options.delegate_images = config.hsm.delegate_images;
+  options.compact_identities = config.database.compact_identities;
   options.wrapping_key = config.hsm.wrapping_key;
   options.crypto_threads = config.limits.crypto_threads;
   options.store_threads = config.limits.store_threads;

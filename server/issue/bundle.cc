@@ -40,6 +40,7 @@ Bundler::Bundler(std::shared_ptr<db::Store> store, std::shared_ptr<db::LedgerSto
                  std::shared_ptr<lot::LotKeys> keys, std::shared_ptr<hsm::SignerPool> signers,
                  const Clock& clock, BundleOptions options)
     : store_(std::move(store)),
+      dictionaries_(std::make_unique<LotDictionaries>(store_)),
       ledger_(std::move(ledger)),
       keys_(std::move(keys)),
       signers_(std::move(signers)),
@@ -83,7 +84,7 @@ absl::StatusOr<Bundler::Page> Bundler::ReadPage(const access::Caller& caller, co
   for (size_t i = 0; i < views.size(); ++i) {
     if (!views[i].ok()) return views[i].status();
     ASSAY_RETURN_IF_ERROR(CheckThere(*wanted[i], *views[i]));
-    auto sealed = OpenSealed(*views[i], **key);
+    auto sealed = OpenSealed(*views[i], lot.id, **key, *dictionaries_);
     if (!sealed.ok()) return sealed.status();
     page.units.push_back(std::move(*Answer(*sealed, caller, true).mutable_identity()));
     WipeIdentity(*sealed->mutable_identity());

@@ -13,6 +13,7 @@
 #include "db/store.h"
 #include "hsm/signer_pool.h"
 #include "server/access/caller.h"
+#include "server/issue/lot_dictionaries.h"
 #include "server/lot/lot_key.h"
 
 namespace assay::issue {
@@ -51,6 +52,7 @@ class Bundler {
 
  private:
   const std::shared_ptr<db::Store> store_;
+  const std::unique_ptr<LotDictionaries> dictionaries_;
   const std::shared_ptr<db::LedgerStore> ledger_;
   const std::shared_ptr<lot::LotKeys> keys_;
   const std::shared_ptr<hsm::SignerPool> signers_;

@@ -42,6 +42,8 @@ struct PipelineOptions {
   Bytes image_certificate;                // DER, for that key
   // Images are signed by a key in memory that the image key certified (image_delegate.h).
   bool delegate_images = false;
+  // Sealed identities are written short, which older releases cannot read (compact_form.h).
+  bool compact_identities = false;
   std::string wrapping_key = "assay-wrapping";  // label in the token
   // 0 of both: the pipeline has no threads, and whoever made it calls RunBatch (simulation).
   int crypto_threads = 2;

@@ -12,6 +12,7 @@
 #include "server/issue/fair_gate.h"
 #include "server/issue/image_delegate.h"
 #include "server/issue/lanes.h"
+#include "server/issue/lot_dictionaries.h"
 #include "server/issue/pace.h"
 #include "server/issue/pipeline.h"
 #include "server/issue/prove.h"
@@ -109,6 +110,7 @@ class Pipeline::Impl {
                 std::vector<WorkPtr>& again);
   bool IsOrphan(const Work& work, const db::TicketView& view);
   void OwnOrJoin(const WorkPtr& work);
+  void TakeDictionary(Work& work);
   absl::Status FindModule(Work& work);
   void BuildBatch(std::vector<WorkPtr> batch);
   class Verifiers;
@@ -153,6 +155,7 @@ class Pipeline::Impl {
   Observer& observer_;
   const PipelineOptions options_;
   lot::PlanBook plans_;
+  LotDictionaries dictionaries_{store_};
   std::optional<ImageKey> image_key_;
   std::unique_ptr<ImageDelegation> delegation_;  // where images are signed by a delegate
   std::unique_ptr<Reserve> reserve_;             // where one is kept

@@ -4,6 +4,7 @@
 #include "base/refusal.h"
 #include "base/testpoint.h"
 #include "server/issue/build.h"
+#include "server/issue/lot_pattern.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
 #include "server/lot/act.h"
@@ -218,7 +219,7 @@ void Pipeline::Impl::TakeView(const WorkPtr& work, db::TicketView view,
       }
       break;
     case State::kSealed: {
-      auto sealed = OpenSealed(view, *work->plan->key);
+      auto sealed = OpenSealed(view, work->plan->lot.id, *work->plan->key, dictionaries_);
       if (!sealed.ok()) return Refused(work, sealed.status());
       return Succeed(work, *std::move(sealed), true);
     }
@@ -279,7 +280,14 @@ void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
   if (refusal.ok()) refusal = work->plan->may_issue;
   if (refusal.ok()) refusal = FindModule(*work);
   if (!refusal.ok()) return Refused(work, refusal);
+  if (options_.compact_identities && image_key_) TakeDictionary(*work);
   crypto_.Push(kBuild, work);
+}
+
+// Here and not when it is sealed, because this thread may ask the store.
+void Pipeline::Impl::TakeDictionary(Work& work) {
+  const auto make = [&] { return LotPattern(work.plan, *image_key_, options_.delegate_images); };
+  work.dictionary = dictionaries_.ForWriting(work.plan, make, random_);
 }
 
 }  // namespace assay::issue

@@ -171,6 +171,8 @@ db::ManifestRow RowOf(const Work& work, const store::v1::SealedIdentity& sealed,
   return row;
 }
 
+}  // namespace
+
 void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity) {
   identity.set_device_id(work.device_id);
   identity.set_ticket(work.request.ticket());
@@ -193,8 +195,6 @@ void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity) {
   identity.set_rotating_id(Text(work.rotating_id));
   *identity.mutable_sealed_at() = Timestamp(at);
 }
-
-}  // namespace
 
 std::vector<absl::Status> ProveDacs(const std::vector<WorkPtr>& batch) {
   std::vector<absl::Status> proved(batch.size());
@@ -230,23 +230,16 @@ absl::Status ProveImages(Work& work, Random& random) {
   return BuildImages(work, random);
 }
 
-namespace {
-
-// What remains of it once its images' signatures were found right.
-absl::Status WrapSignatures(Work& work, const ImageKey& image_key) {
-  const ImageDelegate* delegate = work.delegate.get();
+absl::Status WrapSignatures(Work& work, const image::DetachedCmsTemplate& cms) {
   std::vector<Bytes> signatures;
   for (const auto& signature : work.image_signatures) {
-    auto cms = (delegate != nullptr ? delegate->cms() : image_key.cms).Fill(*signature);
-    if (!cms.ok()) return cms.status();
-    signatures.push_back(*std::move(cms));
+    auto wrapped = cms.Fill(*signature);
+    if (!wrapped.ok()) return wrapped.status();
+    signatures.push_back(*std::move(wrapped));
   }
   FillImages(work, signatures, work.sealed);
-  work.sealed.mutable_identity()->set_image_certificate(Text(image_key.cms.certificate()));
   return absl::OkStatus();
 }
-
-}  // namespace
 
 std::vector<absl::Status> ProveImageSignatures(const std::vector<WorkPtr>& batch,
                                                const ImageKey& image_key) {
@@ -274,7 +267,11 @@ std::vector<absl::Status> ProveImageSignatures(const std::vector<WorkPtr>& batch
         Refuse(Reason::HSM_BAD_SIGNATURE, "an image's signature is wrong; nothing was released");
   }
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (proved[i].ok()) proved[i] = WrapSignatures(*batch[i], image_key);
+    if (!proved[i].ok()) continue;
+    Work& work = *batch[i];
+    proved[i] =
+        WrapSignatures(work, work.delegate != nullptr ? work.delegate->cms() : image_key.cms);
+    work.sealed.mutable_identity()->set_image_certificate(Text(image_key.cms.certificate()));
   }
   return proved;
 }
@@ -288,17 +285,28 @@ db::Seal MakeSeal(Work& work, Random& random, const Clock& clock) {
   seal.row = RowOf(work, work.sealed, random);
   seal.row.sealed_at = now;
   std::string plain = lot::Deterministic(work.sealed);
-  seal.sealed =
-      lot::SealUnder(*work.plan->key, AsBytes(plain), lot::IdentityPurpose(work.device_id), random);
+  const SecretBytes compact =
+      work.dictionary != nullptr ? CompactForm(AsBytes(plain), *work.dictionary) : SecretBytes();
+  seal.sealed = lot::SealUnder(*work.plan->key, compact.empty() ? AsBytes(plain) : compact.view(),
+                               lot::IdentityPurpose(work.device_id), random);
   WipeText(plain);
   seal.ledger_entry = LedgerEntry(work, seal.row, now);
   return seal;
 }
 
-absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
-                                                     const SecretBytes& lot_key) {
-  const auto plain = lot::OpenUnder(lot_key, view.sealed, lot::IdentityPurpose(view.device_id));
+absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view, int64_t lot_id,
+                                                     const SecretBytes& lot_key,
+                                                     LotDictionaries& dictionaries) {
+  auto plain = lot::OpenUnder(lot_key, view.sealed, lot::IdentityPurpose(view.device_id));
   if (!plain.ok()) return plain.status();
+  const auto number = DictionaryNumberIn(plain->view());
+  if (!number.ok()) return number.status();
+  if (*number) {
+    const auto dictionary = dictionaries.Find(lot_id, lot_key, **number);
+    if (!dictionary.ok()) return dictionary.status();
+    plain = MessageIn(plain->view(), **dictionary);
+    if (!plain.ok()) return plain.status();
+  }
   store::v1::SealedIdentity sealed;
   if (!sealed.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
     return Refuse(Reason::INTERNAL, "a sealed identity cannot be read");

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "image/cms.h"
 #include "matter/ecdsa.h"
+#include "server/issue/lot_dictionaries.h"
 #include "server/issue/work.h"
 
 namespace assay::issue {
@@ -30,16 +31,23 @@ struct ImageKey {
 std::vector<absl::Status> ProveImageSignatures(const std::vector<WorkPtr>& batch,
                                                const ImageKey& image_key);
 
+// The images, each with its signature as this CMS, into what is sealed.
+absl::Status WrapSignatures(Work& work, const image::DetachedCmsTemplate& cms);
+// What the unit has beside its images.
+void FillIdentity(const Work& work, absl::Time at, v1::Identity& identity);
+
 // The canonical JSON of an issue, as the ledger keeps it: keys sorted, no blanks, the same as
 // nlohmann::json would write.
 std::string LedgerEntry(const Work& work, const db::ManifestRow& row, absl::Time at);
 
-// Step 8: the identity as it will be answered for ever, its manifest row and its ledger entry.
+// Step 8: the identity as it will be answered for ever, in the compact form where the work has a
+// dictionary, its manifest row and its ledger entry.
 db::Seal MakeSeal(Work& work, Random& random, const Clock& clock);
 
-// A sealed identity out of the store, opened.
-absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view,
-                                                     const SecretBytes& lot_key);
+// A sealed identity of the lot out of the store, opened, whichever its form.
+absl::StatusOr<store::v1::SealedIdentity> OpenSealed(const db::TicketView& view, int64_t lot_id,
+                                                     const SecretBytes& lot_key,
+                                                     LotDictionaries& dictionaries);
 
 // The answer for a caller: images that are key material only where the role allows; erased flash
 // filled in, unless the caller's program does that.

@@ -20,6 +20,7 @@
 #include "image/image.h"
 #include "matter/onboarding.h"
 #include "server/access/caller.h"
+#include "server/issue/compact_form.h"
 #include "server/issue/pipeline.h"
 #include "server/lot/plan.h"
 
@@ -47,6 +48,8 @@ struct Work : std::enable_shared_from_this<Work> {
   int looks = 0;          // how often step 2 was taken again
   int draws = 0;          // how often step 3 was, as a drawn value was another unit's
   bool owner = false;     // of its ticket in this process
+  // What it is sealed with, in the compact form; null: in the plain form.
+  std::shared_ptr<const LotDictionary> dictionary;
 
   // Step 3: what this unit alone has.
   std::string device_id;

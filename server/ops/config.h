@@ -46,6 +46,7 @@ struct DatabaseConfig {
   std::chrono::milliseconds statement_timeout{5000};
   std::chrono::milliseconds call_timeout{10000};
   std::chrono::milliseconds pool_timeout{5000};
+  bool compact_identities = false;
 };
 
 struct TrustConfig {

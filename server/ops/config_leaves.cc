@@ -165,6 +165,11 @@ void ConfigReader::ReadDatabase(Section section) {
       section.Duration("call_timeout", database.call_timeout, milliseconds(100), seconds(600));
   database.pool_timeout =
       section.Duration("pool_timeout", database.pool_timeout, milliseconds(10), seconds(600));
+  const std::string compact = section.Text("compact_identities", "false");
+  database.compact_identities = compact == "true";
+  if (compact != "true" && compact != "false") {
+    section.Complain("compact_identities", "must be true or false");
+  }
   section.Finish();
 }
 

@@ -70,6 +70,7 @@ void World::Birth() {
   issue::PipelineOptions options;
   options.image_certificate = ground_.workshop.sandbox.image_certificate;
   options.reserve.size = reserve_ ? 2 : 0;
+  options.compact_identities = born_ % 2 == 0;  // of two that live, one writes either form
   const Fate fate{chance_, facts_, calm_, absl::StrCat("replica-", ++born_)};
   replicas_.push_back(std::make_unique<Replica>(fate, store_, ground_.workshop.token, clock_,
                                                 observer_, options, chance_.Below(1ULL << 62),

@@ -80,6 +80,7 @@ TEST_F(ConfigTest, AGoodFileIsReadWhole) {
   EXPECT_FALSE(config->production);
   EXPECT_EQ(config->tls.key, (folder_ / "server.key").string());
   EXPECT_EQ(config->database.pool, 8);
+  EXPECT_FALSE(config->database.compact_identities) << "the release before may come back";
   EXPECT_EQ(config->limits.max_in_flight, 512);
   EXPECT_EQ(config->limits.calls.deadline.usual, std::chrono::seconds(10));
   EXPECT_EQ(config->limits.reserve, 0) << "nothing is made ahead unless one says so";
@@ -89,6 +90,14 @@ TEST_F(ConfigTest, AGoodFileIsReadWhole) {
   ASSERT_EQ(config->grants.size(), 2u);
   EXPECT_EQ(config->grants[0].factories, std::vector<std::string>{"north"});
   EXPECT_EQ(config->grants[1].factories, std::vector<std::string>{"*"});
+}
+
+TEST_F(ConfigTest, IdentitiesAreCompactWhereOneSaysSo) {
+  std::string text = kGood;
+  text.replace(text.find("  pool: 8"), 9, "  compact_identities: true");
+  const auto config = Load(text);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->database.compact_identities);
 }
 
 struct Wrong {
@@ -116,6 +125,8 @@ TEST_F(ConfigTest, EachWrongValueIsNamedByItsPath) {
       {"pool: 8", "pool: eight", "database.pool: must be a whole number (got \"eight\") (line 13)"},
       {"pool: 8", "pool: 0", "database.pool: must be 2 to 1000 (got \"0\")"},
       {"pool: 8", "pool: 8\n  pool: 9", "database.pool: is given twice"},
+      {"pool: 8", "compact_identities: maybe",
+       "database.compact_identities: must be true or false"},
       {"key: server.key", "key: missing.key", "tls.key: the file cannot be read"},
       {"key: server.key", "key: ca.pem", "tls.key: not an unencrypted private key"},
       {"certificate: server.pem", "certificate: pin", "tls.certificate: holds no certificate"},
