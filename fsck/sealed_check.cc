@@ -1,10 +1,14 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "assay/store/v1/sealed.pb.h"
 #include "base/refusal.h"
+#include "base/zstd/zstd_dictionary.h"
 #include "fsck/device_check.h"
 #include "fsck/token_check.h"
 #include "image/cms.h"
@@ -40,6 +44,50 @@ absl::StatusOr<SecretBytes> Open(const SecretBytes& key, ByteView sealed, std::s
   return plain;
 }
 
+// A compact identity: a zero byte, the number of a dictionary, and a zstd frame, as
+// docs/formats.md has it.
+constexpr size_t kHead = 9;
+constexpr size_t kMostMessage = size_t{32} << 20;
+
+// The dictionaries of lots, each read and opened once.
+class Dictionaries {
+ public:
+  explicit Dictionaries(Session& session) : session_(session) {}
+
+  absl::StatusOr<const ZstdDictionary*> Find(int64_t lot_id, const SecretBytes& key,
+                                             uint64_t number) {
+    auto& found = found_[{lot_id, number}];
+    if (found != nullptr) return found.get();
+    static const Statement kFind = {"fsck_dictionary",
+                                    "SELECT dictionary FROM lot_dictionaries WHERE lot_id = "
+                                    "$1::bigint AND number = $2::bigint"};
+    const Rows rows = session_.Run(kFind, Params().Int(lot_id).Int(static_cast<int64_t>(number)));
+    if (rows.empty()) return Refuse(Reason::INTERNAL, "names a dictionary its lot does not have");
+    auto content = Open(key, rows.Blob(0, 0), absl::StrCat("assay dictionary|", number));
+    if (!content.ok()) return Refuse(Reason::INTERNAL, "has a dictionary that does not open");
+    found = std::make_unique<const ZstdDictionary>(ToBytes(content->view()));
+    return found.get();
+  }
+
+ private:
+  Session& session_;
+  std::map<std::pair<int64_t, uint64_t>, std::unique_ptr<const ZstdDictionary>> found_;
+};
+
+// The message of a sealed identity, whichever its form.
+absl::StatusOr<SecretBytes> MessageIn(SecretBytes form, int64_t lot_id, const SecretBytes& key,
+                                      Dictionaries& dictionaries) {
+  if (form.empty() || form.data()[0] != 0) return form;
+  if (form.size() <= kHead) return Refuse(Reason::INTERNAL, "is cut short");
+  uint64_t number = 0;
+  for (const uint8_t byte : form.view().subspan(1, kHead - 1)) number = number << 8 | byte;
+  const auto dictionary = dictionaries.Find(lot_id, key, number);
+  if (!dictionary.ok()) return dictionary.status();
+  auto message = (*dictionary)->Decompress(form.view().subspan(kHead), kMostMessage);
+  if (!message.ok()) return Refuse(Reason::INTERNAL, "does not fit its dictionary");
+  return message;
+}
+
 void Wipe(v1::Identity& identity) {
   for (v1::ImageFile& image : *identity.mutable_images()) WipeText(*image.mutable_content());
   WipeText(*identity.mutable_spake2p_verifier());
@@ -51,13 +99,14 @@ void Wipe(v1::Identity& identity) {
 // One sealed identity and its codes against the row.
 class SealedChecker {
  public:
-  SealedChecker(const Facts& facts, Findings& findings, SealedCounts& counts)
-      : facts_(facts), findings_(findings), counts_(counts) {}
+  SealedChecker(Session& session, const Facts& facts, Findings& findings, SealedCounts& counts)
+      : facts_(facts), findings_(findings), counts_(counts), dictionaries_(session) {}
 
   void Check(const DeviceRow& row, int64_t discriminator, ByteView codes, ByteView sealed,
              const SecretBytes& key, bool compute_verifier) {
     device_ = row.unit_id();
     auto plain = Open(key, sealed, absl::StrCat("assay identity|", row.unit_id()));
+    if (plain.ok()) plain = MessageIn(*std::move(plain), row.lot_id, key, dictionaries_);
     store::v1::SealedIdentity stored;
     if (!plain.ok() || !stored.ParseFromArray(plain->data(), static_cast<int>(plain->size()))) {
       Add(Fault::SEAL_OPEN, plain.ok()
@@ -182,6 +231,7 @@ class SealedChecker {
   const Facts& facts_;
   Findings& findings_;
   SealedCounts& counts_;
+  Dictionaries dictionaries_;
   std::string device_;
 };
 
@@ -200,7 +250,7 @@ absl::Status CheckSealed(Session& session, const Facts& facts, const LotKeys& ke
                    kDeviceSelect.substr(kDeviceSelect.find(" FROM ")),
                    "WHERE s.attempt_id > $1::bigint AND s.attempt_id % $2::bigint = 0 "
                    "ORDER BY s.attempt_id LIMIT 64")};
-  SealedChecker checker(facts, findings, counts);
+  SealedChecker checker(session, facts, findings, counts);
   int64_t after = -1;
   while (true) {
     const Rows rows = session.Run(sealed_rows, Params().Int(after).Int(static_cast<int64_t>(step)));
