@@ -57,6 +57,7 @@ hsm:
 database:
   dsn: '${database_dsn//\'/\'\'}'
   password_file: secrets/database.password
+  compact_identities: true
 sandbox:
   paa_certificate: sandbox/paa.pem
   cd_certificate: sandbox/cd.pem

@@ -23,7 +23,7 @@
 {{- end -}}
 {{- if $further -}}{{- $_ := set $hsm "failover" $further -}}{{- end -}}
 {{- end -}}
-{{- $database := dict "pool" (int $v.database.pool) "connect_timeout" $v.database.connectTimeout "statement_timeout" $v.database.statementTimeout "call_timeout" $v.database.callTimeout "pool_timeout" $v.database.poolTimeout -}}
+{{- $database := dict "pool" (int $v.database.pool) "connect_timeout" $v.database.connectTimeout "statement_timeout" $v.database.statementTimeout "call_timeout" $v.database.callTimeout "pool_timeout" $v.database.poolTimeout "compact_identities" $v.database.compactIdentities -}}
 {{- if $v.postgres.enabled -}}
 {{- $_ := set $database "dsn" (printf "host=%s-db-rw port=5432 user=assay dbname=assay target_session_attrs=read-write sslmode=verify-full sslrootcert=/etc/assay/database-ca/ca.crt" (include "assay.fullname" .)) -}}
 {{- else if $v.database.dsn -}}
