@@ -22,6 +22,10 @@ int Half(int threads) { return threads < 2 ? 0 : threads / 2; }
 // is alone waits for nobody (docs/performance.md, "What the database costs").
 constexpr int kGatheredOf = 5;
 constexpr std::chrono::microseconds kGatherForEach{500}, kGatherAtMost{20'000};
+// The HSM gives one signature after the other. Where many tickets are under way, a thread woken for
+// each would cost more than the check itself, and leave lanes of it empty.
+constexpr int kManyUnderWay = 4 * kCheckBatch;
+constexpr std::chrono::microseconds kCheckGather{1'000};
 
 std::string LineOf(const WorkPtr& work) { return work->caller.line; }
 
@@ -62,8 +66,10 @@ Pipeline::Impl::Impl(std::shared_ptr<db::Store> store, std::shared_ptr<hsm::Toke
       gate_(options_.max_in_flight),
       crypto_(options_.crypto_threads,
               {{kAnswerBatch, [this](auto batch) { AnswerBatch(std::move(batch)); }},
-               {kCheckBatch, [this](auto batch) { FinishBatch(batch); }},
-               {kCheckBatch, [this](auto batch) { VerifyBatch(batch); }},
+               {kCheckBatch, [this](auto batch) { FinishBatch(batch); }, 0,
+                [this](const WorkPtr& first, size_t) { return CheckUntil(*first); }},
+               {kCheckBatch, [this](auto batch) { VerifyBatch(batch); }, 0,
+                [this](const WorkPtr& first, size_t) { return CheckUntil(*first); }},
                {kBuildBatch, [this](auto batch) { BuildBatch(std::move(batch)); }}},
               LineOf),
       verifiers_(options_.crypto_threads,
@@ -120,6 +126,11 @@ std::chrono::steady_clock::time_point Pipeline::Impl::GatherUntil(const Errand& 
   const int under_way = active_;
   if (first.work == nullptr || static_cast<int>(waiting) * kGatheredOf >= under_way) return {};
   return first.work->step_started + std::min(under_way * kGatherForEach, kGatherAtMost);
+}
+
+std::chrono::steady_clock::time_point Pipeline::Impl::CheckUntil(const Work& first) const {
+  if (active_ < kManyUnderWay) return {};
+  return first.signed_at + kCheckGather;
 }
 
 // ---- the door

@@ -102,6 +102,8 @@ class Pipeline::Impl {
   // A kind of batch for the database, and until when it gathers.
   WorkQueue<Errand>::Kind Gathered(void (Impl::*run)(std::vector<Errand>));
   std::chrono::steady_clock::time_point GatherUntil(const Errand& first, size_t waiting) const;
+  // The same for signatures to be checked.
+  std::chrono::steady_clock::time_point CheckUntil(const Work& first) const;
   void TicketBatch(std::vector<Errand> batch);
   static absl::StatusOr<std::shared_ptr<const lot::LotPlan>> FindGranted(
       const access::Caller& caller, const std::string& lot, lot::BatchPlans& plans);

@@ -177,6 +177,7 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
 
 void Pipeline::Impl::SignDac(const WorkPtr& work) {
   if (work->tbs.empty()) {
+    work->signed_at = Steady::now();
     crypto_.Push(kVerify, work);
     return;
   }
@@ -185,6 +186,7 @@ void Pipeline::Impl::SignDac(const WorkPtr& work) {
                    if (!signature.ok()) return GiveUp(work, signature.status());
                    work->dac_signature = *signature;
                    StepDone(*work, Step::kSign);
+                   work->signed_at = work->step_started;
                    crypto_.Push(kVerify, work);
                  });
 }
@@ -210,6 +212,7 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
   if (!image_key_)
     return GiveUp(work, Refuse(Reason::HSM_KEY_MISSING, "the image certificate cannot be read"));
   if (count == 0) {
+    work->signed_at = Steady::now();
     crypto_.Push(kFinish, work);
     return;
   }
@@ -227,7 +230,9 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
                    [this, work, i](absl::StatusOr<hsm::RawSignature> signature) {
                      work->image_signatures[i] = std::move(signature);
                      ASSAY_TESTPOINT("image signed");
-                     if (--work->signatures_due == 0) crypto_.Push(kFinish, work);
+                     if (--work->signatures_due > 0) return;
+                     work->signed_at = Steady::now();
+                     crypto_.Push(kFinish, work);
                    });
   }
 }
@@ -239,6 +244,7 @@ void Pipeline::Impl::SignImagesAs(const WorkPtr& work,
     work->image_signatures.push_back(delegate->Sign(digest));
   }
   work->delegate = std::move(delegate);
+  work->signed_at = Steady::now();
   crypto_.Push(kFinish, work);
 }
 

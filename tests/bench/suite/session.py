@@ -155,9 +155,9 @@ class Session:
 
     def measure_openssl(self):
         """The same with the portable way forced."""
-        self.say("the OpenSSL path: assayd again, with ASSAY_PBKDF2_KERNEL=openssl")
+        self.say("the OpenSSL path: assayd again, with ASSAY_PBKDF2_KERNEL and ASSAY_ECDSA_KERNEL=openssl")
         self.main.stop()
-        self.main.start({"ASSAY_PBKDF2_KERNEL": "openssl"})
+        self.main.start({"ASSAY_PBKDF2_KERNEL": "openssl", "ASSAY_ECDSA_KERNEL": "openssl"})
         rows = []
         for iterations, mode, flights in self.plan.openssl_cells:
             ideal = self.ideals.get((iterations, mode)) or self.load.ideal(iterations, mode, self.plan.ideal_ms)

@@ -132,7 +132,7 @@ def report(result, flames=()):
     if "rows" in result:
         out += [f"With {result['rows']['rates'][-1]['rows']:,} devices in the database, {result['rows']['iterations']:,} iterations, 64 in flight, "
                 f"in turns: {result['rows']['ratio']:.2f} of the rate with 10,000.", rows_of_database(result)]
-    out += ["The OpenSSL path (`ASSAY_PBKDF2_KERNEL=openssl`):", table(RATE_HEAD, rate_rows(result["openssl_rates"]))]
+    out += ["The OpenSSL path (`ASSAY_PBKDF2_KERNEL` and `ASSAY_ECDSA_KERNEL` are `openssl`):", table(RATE_HEAD, rate_rows(result["openssl_rates"]))]
     out += refusals(result)
     out += [f"![{title}]({name})" for title, name in flames]
     return "\n\n".join(out) + "\n"
