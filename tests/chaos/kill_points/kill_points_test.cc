@@ -93,6 +93,7 @@ class KillPoints : public testing::Test {
         config_,
         {{"listen: localhost:0", "listen: localhost:PORT"},
          {"metrics: {listen: '127.0.0.1:0'}", "metrics: {listen: '127.0.0.1:METRICS_PORT'}"},
+         {"  pool: 6\n", "  pool: 6\n  compact_identities: true\n"},
          {"health_interval: 200ms,", "health_interval: 200ms, lease: 2s,"}});
     if (HasFailure()) return;
     survivor_ = Start(ASSAY_BINARY_DIR "/bin/assayd", {.name = "survivor"});
