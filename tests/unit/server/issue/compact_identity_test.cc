@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -177,6 +178,45 @@ TEST_F(CompactIdentityTest, ProductsOfEveryKindComeBackAndAreShort) {
   spec = shop.Light();
   spec.mutable_image()->set_encryption(v1::NVS_ENCRYPTION_FLASH);
   issue("encrypted", spec, 0.6);
+}
+
+TEST_F(CompactIdentityTest, EveryKindOfProductHasAPatternWithItsImagesAndAlwaysTheSame) {
+  std::map<std::string, v1::ProductSpec> kinds;
+  for (const char* kind : {"server-key", "csr", "given", "none", "secure-cert", "peripheral",
+                           "flash", "hmac", "dynamic", "rotating"}) {
+    kinds[kind] = shop.Light();
+  }
+  kinds["csr"].mutable_dac()->set_attestation(v1::ATTESTATION_CSR);
+  kinds["given"].mutable_dac()->set_attestation(v1::ATTESTATION_GIVEN);
+  kinds["none"].mutable_dac()->set_attestation(v1::ATTESTATION_NONE);
+  for (const char* kind : {"secure-cert", "peripheral"}) {
+    v1::SecureCert& secure = *kinds[kind].mutable_image()->mutable_secure_cert();
+    secure.set_attestation(true);
+    secure.set_ecdsa_peripheral(std::string_view(kind) == "peripheral");
+  }
+  kinds["flash"].mutable_image()->set_encryption(v1::NVS_ENCRYPTION_FLASH);
+  kinds["hmac"].mutable_image()->set_encryption(v1::NVS_ENCRYPTION_HMAC);
+  kinds["dynamic"].set_dynamic_passcode(true);
+  kinds["rotating"].mutable_rotating_id()->set_enabled(true);
+  auto key = matter::Certificate::Parse(shop.sandbox.image_certificate);
+  const ImageKey image_key{*matter::SignatureVerifier::Make(key->public_key()),
+                           *image::DetachedCmsTemplate::Make(shop.sandbox.image_certificate)};
+  lot::PlanBook plans(shop.store, shop.token, shop.pipeline_options.wrapping_key);
+  for (const auto& [kind, spec] : kinds) {
+    const auto opened = shop.Open(kind, spec, 5);
+    ASSERT_TRUE(opened.ok()) << kind << ": " << opened.status();
+    const auto plan = plans.Find(kind);
+    ASSERT_TRUE(plan.ok()) << kind << ": " << plan.status();
+    for (const bool delegated : {false, true}) {
+      const auto pattern = LotPattern(*plan, image_key, delegated);
+      ASSERT_TRUE(pattern.ok()) << kind << ": " << pattern.status();
+      EXPECT_EQ(*LotPattern(*plan, image_key, delegated), *pattern) << kind;
+      store::v1::SealedIdentity message;
+      ASSERT_TRUE(message.ParseFromArray(pattern->data(), static_cast<int>(pattern->size())));
+      EXPECT_GE(message.identity().images_size(), 1) << kind;
+      EXPECT_EQ(message.identity().dac().empty(), kind == "given" || kind == "none") << kind;
+    }
+  }
 }
 
 TEST_F(CompactIdentityTest, DelegatesCertificatesAreShortToo) {
