@@ -63,6 +63,7 @@ unix_socket_directories = '$folder/run'
 unix_socket_permissions = 0700
 max_connections = 40
 shared_buffers = $(buffers_of_memory)MB
+min_wal_size = 2GB
 max_wal_size = 8GB
 checkpoint_timeout = 15min
 wal_compression = lz4
