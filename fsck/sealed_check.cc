@@ -45,7 +45,7 @@ absl::StatusOr<SecretBytes> Open(const SecretBytes& key, ByteView sealed, std::s
 }
 
 // A compact identity: a zero byte, the number of a dictionary, and a zstd frame, as
-// docs/formats.md has it.
+// docs/architecture.md has it.
 constexpr size_t kHead = 9;
 constexpr size_t kMostMessage = size_t{32} << 20;
 

@@ -39,6 +39,11 @@ std::shared_ptr<const LotDictionary> LotDictionaries::ForWriting(
   return writing.dictionary;
 }
 
+void LotDictionaries::AskAnew(int64_t lot_id) {
+  const std::lock_guard lock(mutex_);
+  writing_.erase(lot_id);
+}
+
 absl::StatusOr<std::shared_ptr<const LotDictionary>> LotDictionaries::Offer(
     const lot::LotPlan& plan, Bytes content, Random& random) {
   auto made = std::make_shared<const LotDictionary>(std::move(content));

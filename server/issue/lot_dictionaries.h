@@ -26,6 +26,8 @@ class LotDictionaries {
   // PAI, and comes back to a store that lost it (a replica of the database that was behind).
   std::shared_ptr<const LotDictionary> ForWriting(const std::shared_ptr<const lot::LotPlan>& plan,
                                                   Make make, Random& random);
+  // The next ForWriting of the lot asks the store, whatever its plan.
+  void AskAnew(int64_t lot_id);
   // Any of a lot, for reading. Asks the store for what is not kept. INTERNAL where the store has
   // none of that number, or it is not what was stored.
   absl::StatusOr<std::shared_ptr<const LotDictionary>> Find(int64_t lot_id,

@@ -177,7 +177,6 @@ void Pipeline::Impl::IntentBatch(std::vector<Errand> batch) {
 
 void Pipeline::Impl::SignDac(const WorkPtr& work) {
   if (work->tbs.empty()) {
-    work->signed_at = Steady::now();
     crypto_.Push(kVerify, work);
     return;
   }
@@ -212,7 +211,7 @@ void Pipeline::Impl::SignImages(const WorkPtr& work) {
   if (!image_key_)
     return GiveUp(work, Refuse(Reason::HSM_KEY_MISSING, "the image certificate cannot be read"));
   if (count == 0) {
-    work->signed_at = Steady::now();
+    work->signed_at = {};
     crypto_.Push(kFinish, work);
     return;
   }

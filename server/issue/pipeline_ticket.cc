@@ -286,6 +286,8 @@ void Pipeline::Impl::OwnOrJoin(const WorkPtr& work) {
 
 // Here and not when it is sealed, because this thread may ask the store.
 void Pipeline::Impl::TakeDictionary(Work& work) {
+  // Nobody knows what the database took, or which one answers now: it may have lost the dictionary.
+  if (work.looks > 0) dictionaries_.AskAnew(work.plan->lot.id);
   const auto make = [&] { return LotPattern(work.plan, *image_key_, options_.delegate_images); };
   work.dictionary = dictionaries_.ForWriting(work.plan, make, random_);
 }

@@ -82,7 +82,7 @@ struct Work : std::enable_shared_from_this<Work> {
   bool in_doubt = false;  // an intent may have been recorded, and nobody heard so
 
   // Step 6 and 7.
-  std::chrono::steady_clock::time_point signed_at;  // what is to be checked next
+  std::chrono::steady_clock::time_point signed_at;  // what is to be checked; long ago: nothing is
   hsm::RawSignature dac_signature{};
   Bytes dac;
   std::vector<image::ImageFile> images;

@@ -93,8 +93,12 @@ void SoftwareToken::SetBeforeCall(BeforeCall before) {
 }
 
 void SoftwareToken::SetGarbageSignatures(bool garbage) {
+  SetSpoilt(garbage ? Spoils([](std::string_view) { return true; }) : nullptr);
+}
+
+void SoftwareToken::SetSpoilt(Spoils spoils) {
   std::lock_guard lock(mutex_);
-  garbage_ = garbage;
+  spoils_ = std::move(spoils);
 }
 
 void SoftwareToken::SetWrappingLacks(std::string mechanism) {
@@ -241,7 +245,7 @@ absl::StatusOr<hsm::RawSignature> SoftwareToken::Sign(std::string_view label,
   if (!key.ok()) return key.status();
   hsm::RawSignature signature = SignRepeatably((*key)->pair.get(), (*key)->secret, digest);
   std::lock_guard lock(mutex_);
-  if (garbage_) signature[40] ^= 1;
+  if (spoils_ && spoils_(label)) signature[40] ^= 1;
   return signature;
 }
 

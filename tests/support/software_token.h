@@ -29,6 +29,9 @@ class SoftwareToken final : public hsm::Token {
   void SetBeforeCall(BeforeCall before);
   // While on, each signature has one bit turned.
   void SetGarbageSignatures(bool garbage);
+  // Those for which it says so, told the key's label, have one bit turned. Called under the lock.
+  using Spoils = std::function<bool(std::string_view label)>;
+  void SetSpoilt(Spoils spoils);
   // What it then describes itself as lacking for wrapping keys; it makes them all the same.
   void SetWrappingLacks(std::string mechanism);
 
@@ -59,7 +62,7 @@ class SoftwareToken final : public hsm::Token {
   std::mutex mutex_;
   std::shared_ptr<Random> random_;
   BeforeCall before_;
-  bool garbage_ = false;
+  Spoils spoils_;
   std::string wrapping_lacks_;
   std::map<std::string, std::shared_ptr<Key>, std::less<>> keys_;
 };

@@ -59,6 +59,11 @@ class Stream {
     WriteLocked();
   }
 
+  void Cancel() {
+    const std::lock_guard lock(mutex_);
+    if (!gone_) context_.TryCancel();
+  }
+
   void End() {
     std::unique_lock lock(mutex_);
     closing_ = true;
@@ -179,6 +184,9 @@ class Streams final : public Asking {
     thread_ = std::thread([this] { TakeEvents(); });
   }
   ~Streams() override {
+    // After a fault nobody may have ended them.
+    for (const auto& stream : streams_) stream->Cancel();
+    End();
     queue_.Shutdown();
     thread_.join();
   }

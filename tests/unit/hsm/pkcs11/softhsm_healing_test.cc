@@ -27,7 +27,10 @@ class SoftHsmHealing : public testing::Test {
     options_.reinitialize_interval = std::chrono::milliseconds(0);
     options_.session_wait = std::chrono::minutes(5);
     options_.drain_wait = std::chrono::minutes(1);
-    options_.on_fault = [this](const Pkcs11Fault& fault) { faults_.emplace_back(fault.ckr); };
+    options_.on_fault = [this](const Pkcs11Fault& fault) {
+      const std::lock_guard lock(faults_mutex_);  // told on whichever thread met it
+      faults_.emplace_back(fault.ckr);
+    };
   }
   void TearDown() override {
     token_.reset();
@@ -70,6 +73,7 @@ class SoftHsmHealing : public testing::Test {
   std::shared_ptr<Module> module_;
   hsm::PublicPoint point_{};
   Sha256Digest digest_ = Sha256(AsBytes("tbs"));
+  std::mutex faults_mutex_;
   std::vector<std::string> faults_;
 };
 

@@ -249,6 +249,20 @@ TEST_F(CompactIdentityTest, ADictionaryTheDatabaseLostIsThereAgainWithTheNextPla
   EXPECT_EQ(Issue("t-1", true).SerializeAsString(), first);
 }
 
+// After a failover another database may answer, which has not all that the one before had.
+TEST_F(CompactIdentityTest, ATicketLookedAtAgainAfterADoubtOffersTheDictionaryAnew) {
+  ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
+  int offered = 0, intents = 0;
+  shop.store->before_call = [&](std::string_view call) {
+    offered += call == "LotDictionary" ? 1 : 0;
+    if (call != "RecordIntents" || ++intents > 1) return absl::OkStatus();
+    return Refuse(Reason::STORE_IN_DOUBT, "the connection broke");
+  };
+  Issue("t-1");
+  EXPECT_EQ(intents, 2);
+  EXPECT_EQ(offered, 2);
+}
+
 TEST_F(CompactIdentityTest, OneWhoseDictionaryIsGoneOrAnothersIsRefusedAsInternal) {
   ASSERT_TRUE(shop.Open("lot", shop.Light(), 5).ok());
   const v1::Identity unit = Issue("t-1");
