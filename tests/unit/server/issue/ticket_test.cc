@@ -5,15 +5,11 @@
 #include "server/issue/pipeline.h"
 #include "server/lot/act.h"
 #include "server/lot/lot_key.h"
+#include "tests/unit/server/issue/refused_outcome.h"
 #include "tests/unit/server/issue/workshop.h"
 
 namespace assay::issue {
 namespace {
-
-MATCHER_P(Refused, reason, "") {
-  *result_listener << arg.status();
-  return HasReason(arg.status(), reason);
-}
 
 class TicketTest : public testing::Test {
  protected:
