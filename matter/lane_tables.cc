@@ -191,7 +191,7 @@ bool ToDigits(const BIGNUM* scalar, size_t lane, int8_t (&digits)[kDigits][kEcds
   if (!ToWords(scalar, words)) return false;
   int carry = 0;
   for (int i = 0; i < kDigits; ++i) {
-    const auto bit = static_cast<size_t>(i * kDigitBits), word = bit / 64, shift = bit % 64;
+    const size_t bit = static_cast<size_t>(i) * kDigitBits, word = bit / 64, shift = bit % 64;
     uint64_t bits = words[word] >> shift;
     if (shift > 64 - kDigitBits && word < 3) bits |= words[word + 1] << (64 - shift);
     const int digit = static_cast<int>(bits & ((1 << kDigitBits) - 1)) + carry;

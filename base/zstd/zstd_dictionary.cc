@@ -97,13 +97,15 @@ Compressor& CompressorFor(size_t size) {
   return *kept[i];
 }
 
+std::unique_ptr<Decompressor> MakeDecompressor() {
+  auto made = std::make_unique<Decompressor>(ZSTD_estimateDCtxSize());
+  made->context = ZSTD_initStaticDCtx(made->space.bytes(), made->space.size());
+  made->space.Keep();
+  return made;
+}
+
 Decompressor& ThreadDecompressor() {
-  thread_local std::unique_ptr<Decompressor> kept;
-  if (kept == nullptr) {
-    kept = std::make_unique<Decompressor>(ZSTD_estimateDCtxSize());
-    kept->context = ZSTD_initStaticDCtx(kept->space.bytes(), kept->space.size());
-    kept->space.Keep();
-  }
+  thread_local const std::unique_ptr<Decompressor> kept = MakeDecompressor();
   return *kept;
 }
 
