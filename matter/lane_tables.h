@@ -18,7 +18,7 @@ class LaneTables {
  public:
   // Whether this processor and its operating system run the kernel.
   static bool Run();
-  // Null where the point is at infinity or memory is short.
+  // Null where the point is at infinity, or OpenSSL fails for lack of memory.
   static std::unique_ptr<const LaneTables> Make(const EC_POINT* public_key);
 
   const PointTable& points() const { return points_; }
