@@ -2,6 +2,7 @@
 #include "base/testpoint.h"
 #include "server/issue/pipeline_impl.h"
 #include "server/issue/prove.h"
+#include "server/issue/together.h"
 #include "server/issue/wipe.h"
 
 namespace assay::issue {
@@ -48,6 +49,7 @@ void Pipeline::Impl::SealBatch(std::vector<Errand> batch) {
 }
 
 void Pipeline::Impl::AnswerBatch(std::vector<WorkPtr> batch) {
+  Together answered;
   for (const WorkPtr& work : batch) Succeed(work, std::move(work->sealed), false);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/refusal.h"
+#include "server/issue/together.h"
 #include "server/issue/wipe.h"
 #include "server/rpc/error_map.h"
 
@@ -57,12 +58,12 @@ IssueStream::Next IssueStream::DecideLocked() {
     reading_ = true;
     next.read = true;
   }
-  if (!writing_ && !answers_.empty()) {
+  if (!writing_ && !gathering_ && !answers_.empty()) {
     writing_ = true;
     next.write = &answers_.front();
     next.more = answers_.size() > 1;
   }
-  if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_) {
+  if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_ && !gathering_) {
     finished_ = true;
     next.finish = true;
   }
@@ -142,9 +143,16 @@ void IssueStream::Answer(const std::shared_ptr<Call>& item, std::string ticket,
   } else {
     answers_.push_back(std::move(answer));
   }
-  const Next next = DecideLocked();
+  if (std::exchange(gathering_, true)) return;
   lock.unlock();
-  Do(next);
+  // The answers of one batch leave together.
+  issue::Together::After([this] {
+    std::unique_lock after(mutex_);
+    gathering_ = false;
+    const Next next = DecideLocked();
+    after.unlock();
+    Do(next);
+  });
 }
 
 void IssueStream::DropAnswers() {
@@ -171,7 +179,7 @@ void IssueStream::OnWriteDone(bool ok) {
 
 void IssueStream::OnCancel() {
   std::unique_lock lock(mutex_);
-  if (end_.ok()) end_ = absl::CancelledError("the caller has gone");
+  if (end_.ok() && !finished_) end_ = absl::CancelledError("the caller has gone");
   broken_ = true;
   read_ended_ = true;
   // The write under way owns the front until OnWriteDone.

@@ -13,8 +13,8 @@
 namespace assay::rpc {
 
 // Owns itself: made when the stream begins, gone in OnDone, which gRPC calls once Finish was called
-// and every read and write has ended; Finish is called only when no item is under way, so no answer
-// finds it gone.
+// and every read and write has ended; Finish is called only when no item is under way and no
+// batch is being answered, so no answer finds it gone.
 class IssueStream final
     : public grpc::ServerBidiReactor<grpc::ByteBuffer, v1::IssueStreamResponse> {
  public:
@@ -57,6 +57,7 @@ class IssueStream final
   std::mutex mutex_;
   std::deque<v1::IssueStreamResponse> answers_;  // front: the write under way
   size_t in_flight_ = 0;
+  bool gathering_ = false;  // a thread answers a batch, writes at its end, and keeps the stream
   bool reading_ = false, writing_ = false, read_ended_ = false, broken_ = false, finished_ = false;
   absl::Status end_;
 };

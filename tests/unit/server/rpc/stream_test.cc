@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/refusal.h"
+#include "server/issue/together.h"
 #include "server/rpc/issuance_service.h"
 #include "server/rpc/server.h"
 #include "server/rpc/tls.h"
@@ -64,6 +65,11 @@ class HeldPipeline {
   size_t Taken() {
     const std::lock_guard lock(mutex_);
     return taken_;
+  }
+  // As the pipeline answers a batch.
+  void AnswerTogether(int count) {
+    issue::Together batch;
+    for (int i = 0; i < count; ++i) AnswerOne();
   }
   // Answers the ticket held longest.
   void AnswerOne() {
@@ -204,6 +210,75 @@ TEST_F(StreamTest, AnswersThatWaitedTogetherAllArrive) {
   }
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+// The stream has nothing else to wait for, and ends only after the last.
+TEST_F(StreamTest, AnswersOfOneBatchAllArriveBeforeTheStreamEnds) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  stream->WritesDone();
+  pipeline_.AwaitTaken(4);
+  pipeline_.AnswerTogether(4);
+  v1::IssueStreamResponse answer;
+  std::set<std::string> answered;
+  while (stream->Read(&answer)) answered.insert(answer.ticket());
+  EXPECT_EQ(answered.size(), 4u);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, AStreamDrainedWhileABatchIsAnsweredBringsItsAnswersFirst) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  pipeline_.AwaitTaken(2);
+  {
+    issue::Together batch;
+    pipeline_.AnswerOne();
+    service_.Drain();
+    pipeline_.AnswerOne();
+  }
+  v1::IssueStreamResponse answer;
+  std::set<std::string> answered;
+  while (stream->Read(&answer)) answered.insert(answer.ticket());
+  EXPECT_EQ(answered.size(), 2u);
+  EXPECT_EQ(ReasonIn(stream->Finish()), "DRAINING");
+}
+
+TEST_F(StreamTest, BatchesOfTwoThreadsAnswerOneStream) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+    pipeline_.AwaitTaken(static_cast<size_t>(4 * round + 4));
+    std::thread other([&] { pipeline_.AnswerTogether(2); });
+    pipeline_.AnswerTogether(2);
+    other.join();
+    v1::IssueStreamResponse answer;
+    std::set<std::string> answered;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(stream->Read(&answer));
+      answered.insert(answer.ticket());
+    }
+    EXPECT_EQ(answered.size(), 4u);
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, ACallerWhoGoesWhileABatchIsAnsweredLeavesNothingBehind) {
+  grpc::ClientContext context;
+  const auto stream = stub_->IssueStream(&context);
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  pipeline_.AwaitTaken(4);
+  {
+    issue::Together batch;
+    pipeline_.AnswerOne();
+    context.TryCancel();
+    EXPECT_FALSE(stream->Finish().ok());
+    for (int i = 0; i < 3; ++i) pipeline_.AnswerOne();
+  }
+  // The destructor's Shutdown waits until the stream's reactor is gone.
 }
 
 TEST_F(StreamTest, NoMoreAnswersWaitForALineThatReadsSlowlyThanTheLimitSays) {
