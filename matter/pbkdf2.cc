@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <limits>
+#include <utility>
 
 #include "matter/pbkdf2_plan.h"
 
@@ -74,33 +74,36 @@ Pbkdf2Kernel NarrowKernel() {
   return Runs(Pbkdf2Kernel::kShaNi) ? Pbkdf2Kernel::kShaNi : Pbkdf2Kernel::kTransform;
 }
 
-// CPU seconds of one step over `count` lanes, at its best of a few short runs.
+// CPU seconds of one step over `count` lanes.
 double StepCost(IterateLanes iterate, int count) {
   constexpr uint32_t kSteps = 64;
   std::array<Pbkdf2Lane, kAvx512Width> lanes{};
   std::array<Pbkdf2Lane*, kAvx512Width> pointers;
   for (size_t i = 0; i < lanes.size(); ++i) pointers[i] = &lanes[i];
-  double best = std::numeric_limits<double>::max();
-  for (int run = 0; run < 7; ++run) {
-    timespec start{}, end{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
-    iterate(pointers.data(), count, kSteps);
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-    best = std::min(best, static_cast<double>(end.tv_sec - start.tv_sec) +
-                              1e-9 * static_cast<double>(end.tv_nsec - start.tv_nsec));
-  }
-  return best / kSteps;
+  timespec start{}, end{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+  iterate(pointers.data(), count, kSteps);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+  return (static_cast<double>(end.tv_sec - start.tv_sec) +
+          1e-9 * static_cast<double>(end.tv_nsec - start.tv_nsec)) /
+         kSteps;
 }
 
 // From how many lanes on a pass of AVX-512, which costs the same however few are filled, is the
-// cheaper way. Measured once, in about 0.3 ms, since CPUs differ: 8 and 12 lanes were seen on two
-// Xeons.
+// cheaper way. Measured once, in about half a millisecond, since CPUs differ: 8 and 12 lanes were
+// seen on two Xeons.
 int LanesWorthAvx512() {
   static const int lanes = [] {
+    // The first passes may find the wide registers asleep.
+    constexpr int kPasses = 13, kWarmPasses = 4;
     const Pbkdf2Plan wide = PlanOf(Pbkdf2Kernel::kAvx512), narrow = PlanOf(NarrowKernel());
-    const double a_lane = StepCost(narrow.narrow, narrow.narrow_width) / narrow.narrow_width;
-    const double ratio = StepCost(wide.wide, wide.wide_width) / a_lane;
-    return static_cast<int>(std::clamp(ratio + 0.5, 3.0, double{kAvx512Width}));
+    std::vector<double> costs;
+    for (int pass = 0; pass < kPasses; ++pass) {
+      const double a_lane = StepCost(narrow.narrow, narrow.narrow_width) / narrow.narrow_width;
+      const double cost = StepCost(wide.wide, wide.wide_width) / a_lane;
+      if (pass >= kWarmPasses) costs.push_back(cost);
+    }
+    return LanesWorthWide(std::move(costs));
   }();
   return lanes;
 }
@@ -191,6 +194,15 @@ Pbkdf2Kernel ChoosePbkdf2Kernel(size_t jobs) {
   const bool is_wide = Runs(Pbkdf2Kernel::kAvx512) &&
                        jobs * kBlocksOfVerifier >= static_cast<size_t>(LanesWorthAvx512());
   return is_wide ? Pbkdf2Kernel::kAvx512 : NarrowKernel();
+}
+
+std::string Pbkdf2Choice() {
+  if (const std::optional<Pbkdf2Kernel> forced = ForcedKernel()) {
+    return std::string(Pbkdf2KernelName(*forced)) + ", as told";
+  }
+  const std::string narrow(Pbkdf2KernelName(NarrowKernel()));
+  if (!Runs(Pbkdf2Kernel::kAvx512)) return narrow;
+  return "avx512 from " + std::to_string(LanesWorthAvx512()) + " lanes on, " + narrow + " below";
 }
 
 void DeriveKeys(Pbkdf2Feed& feed) {

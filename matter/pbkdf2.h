@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct Pbkdf2Job {
 // The kernel that carries the bulk of `jobs` keys of three blocks. ASSAY_PBKDF2_KERNEL, read once,
 // overrides it where it names a kernel that runs here; a name that does not is ignored.
 Pbkdf2Kernel ChoosePbkdf2Kernel(size_t jobs);
+
+// The choice in words, for the log: "avx512 from 7 lanes on, sha_ni below".
+std::string Pbkdf2Choice();
 
 // Fills every key, on the calling thread. Takes the widest kernel for as long as its lanes are well
 // filled and a narrower one for the rest. Iteration counts may differ between jobs. All

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstddef>
 #include <cstring>
 
 namespace assay::matter {
@@ -190,6 +192,14 @@ __attribute__((noinline)) void WipeStackBelow() {
 }
 
 }  // namespace
+
+int LanesWorthWide(std::vector<double> costs) {
+  std::erase_if(costs, [](double cost) { return !std::isfinite(cost) || cost <= 0; });
+  if (costs.empty()) return kAvx512Width / 2;
+  const auto middle = costs.begin() + static_cast<std::ptrdiff_t>(costs.size() / 2);
+  std::nth_element(costs.begin(), middle, costs.end());
+  return static_cast<int>(std::clamp(*middle + 0.5, 3.0, double{kAvx512Width}));
+}
 
 void RunPlan(const Pbkdf2Plan& plan, Pbkdf2Feed& feed) {
   { Lanes(plan, feed).Run(); }

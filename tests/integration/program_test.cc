@@ -115,6 +115,7 @@ TEST_F(ProgramTest, AMissingConfigurationIsAUsageError) {
 TEST_F(ProgramTest, SigtermEndsItCleanly) {
   const std::string path = Changed("{level: error}", "{level: info}");
   RunningAssayd running(path);
+  EXPECT_TRUE(running.LoggedEvent("kernels"));
   EXPECT_TRUE(running.LoggedEvent("serving"));
   running.Send(SIGHUP);
   EXPECT_TRUE(running.LoggedEvent("reload"));

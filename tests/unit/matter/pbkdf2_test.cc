@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include <limits>
 #include <thread>
 
 #include "base/random.h"
+#include "matter/pbkdf2_plan.h"
 #include "tests/vectors/vectors.h"
 
 namespace assay::matter {
@@ -173,6 +175,25 @@ TEST(Pbkdf2, TheChosenKernelRunsHereAndIsTheForcedOneWhereForced) {
       EXPECT_EQ(ChoosePbkdf2Kernel(jobs), *forced);
     }
   }
+}
+
+TEST(Pbkdf2, WhereTheWideKernelPaysIsTheMiddleOfWhatWasMeasured) {
+  EXPECT_EQ(LanesWorthWide({7.1, 6.9, 7.0, 30.0, 7.2}), 7);
+  EXPECT_EQ(LanesWorthWide({1.0}), 3);
+  EXPECT_EQ(LanesWorthWide({40.0}), kAvx512Width);
+}
+
+TEST(Pbkdf2, AMeasurementThatAClockSpoiledDecidesNothing) {
+  const double nothing = std::numeric_limits<double>::quiet_NaN();
+  const double endless = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(LanesWorthWide({nothing, endless, 0.0, -7.0, 8.0}), 8);
+  EXPECT_EQ(LanesWorthWide({nothing, nothing, endless}), kAvx512Width / 2);
+  EXPECT_EQ(LanesWorthWide({}), kAvx512Width / 2);
+}
+
+TEST(Pbkdf2, TheChoiceInWordsNamesTheKernelThatIsChosen) {
+  const std::string bulk(Pbkdf2KernelName(ChoosePbkdf2Kernel(64)));
+  EXPECT_EQ(Pbkdf2Choice().substr(0, bulk.size()), bulk) << Pbkdf2Choice();
 }
 
 }  // namespace
