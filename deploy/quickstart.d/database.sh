@@ -38,12 +38,15 @@ database_folder() {
   cat "$state/database-folder"
 }
 
-# A quarter of the memory in MiB, 128 to 2048 (docs/operations.md: PostgreSQL's own settings).
+# A quarter of the memory in MiB, 128 to 8192 (docs/operations.md: PostgreSQL's own settings): of the machine's, or of
+# what the container may use. It is taken only as the database grows.
 buffers_of_memory() {
-  local mib
+  local mib limit=max
   mib=$(awk '/^MemTotal:/ {print int($2 / 4096)}' /proc/meminfo)
+  if [[ -r /sys/fs/cgroup/memory.max ]]; then limit=$(</sys/fs/cgroup/memory.max); fi
+  if [[ $limit != max ]] && ((limit / 4194304 < mib)); then mib=$((limit / 4194304)); fi
   if ((mib < 128)); then mib=128; fi
-  if ((mib > 2048)); then mib=2048; fi
+  if ((mib > 8192)); then mib=8192; fi
   printf '%s' "$mib"
 }
 
