@@ -61,7 +61,9 @@ IssueStream::Next IssueStream::DecideLocked() {
   if (!writing_ && !gathering_ && !answers_.empty()) {
     writing_ = true;
     next.write = &answers_.front();
-    next.more = answers_.size() > 1;
+    // The first takes the stream's headers along: held back, it would not count as written, and the
+    // second, which would send it on its way, waits for that.
+    next.more = begun_ && answers_.size() > 1;
   }
   if (read_ended_ && in_flight_ == 0 && answers_.empty() && !writing_ && !gathering_) {
     finished_ = true;
@@ -164,6 +166,7 @@ void IssueStream::OnWriteDone(bool ok) {
   std::unique_lock lock(mutex_);
   writing_ = false;
   if (ok) {
+    begun_ = true;
     // Written, and so serialized: gRPC has its own copy by now.
     WipeAnswer(answers_.front());
     answers_.pop_front();

@@ -57,6 +57,7 @@ class IssueStream final
   std::mutex mutex_;
   std::deque<v1::IssueStreamResponse> answers_;  // front: the write under way
   size_t in_flight_ = 0;
+  bool begun_ = false;      // an answer has been written
   bool gathering_ = false;  // a thread answers a batch, writes at its end, and keeps the stream
   bool reading_ = false, writing_ = false, read_ended_ = false, broken_ = false, finished_ = false;
   absl::Status end_;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -138,6 +139,26 @@ class StreamTest : public ::testing::Test {
     return request;
   }
 
+  using Stream = grpc::ClientReaderWriter<v1::IssueRequest, v1::IssueStreamResponse>;
+
+  // What is held back somewhere ends with the deadline, before a keepalive's ping sends it along.
+  std::unique_ptr<Stream> Open(grpc::ClientContext& context) {
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(40));
+    return stub_->IssueStream(&context);
+  }
+  // Tickets "0" to `count` less one; returns once the pipeline has taken `taken` in all.
+  void Ask(Stream& stream, int count, size_t taken) {
+    for (int i = 0; i < count; ++i) ASSERT_TRUE(stream.Write(Ticket(std::to_string(i))));
+    pipeline_.AwaitTaken(taken);
+  }
+  // The tickets of the next `most` answers, or of those that come before the stream ends.
+  static std::set<std::string> Answered(Stream& stream, size_t most) {
+    std::set<std::string> tickets;
+    v1::IssueStreamResponse answer;
+    for (size_t i = 0; i < most && stream.Read(&answer); ++i) tickets.insert(answer.ticket());
+    return tickets;
+  }
+
   test_support::TestPki pki_;
   std::string folder_;
   SystemClock clock_;
@@ -160,7 +181,7 @@ class StreamTest : public ::testing::Test {
 
 TEST_F(StreamTest, NoMoreItemsAreUnderWayThanTheLimitSays) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
+  const auto stream = Open(context);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
   stream->WritesDone();
   pipeline_.AwaitTaken(4);
@@ -179,7 +200,7 @@ TEST_F(StreamTest, NoMoreItemsAreUnderWayThanTheLimitSays) {
 
 TEST_F(StreamTest, ARefusedItemDoesNotEndTheStream) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
+  const auto stream = Open(context);
   for (const char* ticket : {"a", "refuse", "b"}) ASSERT_TRUE(stream->Write(Ticket(ticket)));
   stream->WritesDone();
   v1::IssueStreamResponse answer;
@@ -195,72 +216,51 @@ TEST_F(StreamTest, ARefusedItemDoesNotEndTheStream) {
 // too.
 TEST_F(StreamTest, AnswersThatWaitedTogetherAllArrive) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
-  for (int round = 0; round < 5; ++round) {
-    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(4 * round + i))));
-    pipeline_.AwaitTaken(static_cast<size_t>(4 * round + 4));
+  const auto stream = Open(context);
+  for (size_t round = 1; round <= 5; ++round) {
+    Ask(*stream, 4, 4 * round);
     for (int i = 0; i < 4; ++i) pipeline_.AnswerOne();
-    v1::IssueStreamResponse answer;
-    std::set<std::string> answered;
-    for (int i = 0; i < 4; ++i) {
-      ASSERT_TRUE(stream->Read(&answer));
-      answered.insert(answer.ticket());
-    }
-    EXPECT_EQ(answered.size(), 4u);
+    EXPECT_EQ(Answered(*stream, 4).size(), 4u);
   }
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
 }
 
-// The stream has nothing else to wait for, and ends only after the last.
+// The first of a stream among them, which takes its headers along. The stream has nothing else to
+// wait for, and ends only after the last.
 TEST_F(StreamTest, AnswersOfOneBatchAllArriveBeforeTheStreamEnds) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
+  const auto stream = Open(context);
+  Ask(*stream, 4, 4);
   stream->WritesDone();
-  pipeline_.AwaitTaken(4);
   pipeline_.AnswerTogether(4);
-  v1::IssueStreamResponse answer;
-  std::set<std::string> answered;
-  while (stream->Read(&answer)) answered.insert(answer.ticket());
-  EXPECT_EQ(answered.size(), 4u);
+  EXPECT_EQ(Answered(*stream, 5).size(), 4u);
   EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(StreamTest, AStreamDrainedWhileABatchIsAnsweredBringsItsAnswersFirst) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
-  pipeline_.AwaitTaken(2);
+  const auto stream = Open(context);
+  Ask(*stream, 2, 2);
   {
     issue::Together batch;
     pipeline_.AnswerOne();
     service_.Drain();
     pipeline_.AnswerOne();
   }
-  v1::IssueStreamResponse answer;
-  std::set<std::string> answered;
-  while (stream->Read(&answer)) answered.insert(answer.ticket());
-  EXPECT_EQ(answered.size(), 2u);
+  EXPECT_EQ(Answered(*stream, 3).size(), 2u);
   EXPECT_EQ(ReasonIn(stream->Finish()), "DRAINING");
 }
 
 TEST_F(StreamTest, BatchesOfTwoThreadsAnswerOneStream) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
-  for (int round = 0; round < 20; ++round) {
-    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
-    pipeline_.AwaitTaken(static_cast<size_t>(4 * round + 4));
+  const auto stream = Open(context);
+  for (size_t round = 1; round <= 20; ++round) {
+    Ask(*stream, 4, 4 * round);
     std::thread other([&] { pipeline_.AnswerTogether(2); });
     pipeline_.AnswerTogether(2);
     other.join();
-    v1::IssueStreamResponse answer;
-    std::set<std::string> answered;
-    for (int i = 0; i < 4; ++i) {
-      ASSERT_TRUE(stream->Read(&answer));
-      answered.insert(answer.ticket());
-    }
-    EXPECT_EQ(answered.size(), 4u);
+    EXPECT_EQ(Answered(*stream, 4).size(), 4u);
   }
   stream->WritesDone();
   EXPECT_TRUE(stream->Finish().ok());
@@ -268,9 +268,8 @@ TEST_F(StreamTest, BatchesOfTwoThreadsAnswerOneStream) {
 
 TEST_F(StreamTest, ACallerWhoGoesWhileABatchIsAnsweredLeavesNothingBehind) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
-  pipeline_.AwaitTaken(4);
+  const auto stream = Open(context);
+  Ask(*stream, 4, 4);
   {
     issue::Together batch;
     pipeline_.AnswerOne();
@@ -306,9 +305,8 @@ TEST_F(StreamTest, NoMoreAnswersWaitForALineThatReadsSlowlyThanTheLimitSays) {
 TEST_F(StreamTest, ACallerWhoGoesLeavesNothingBehind) {
   {
     grpc::ClientContext context;
-    const auto stream = stub_->IssueStream(&context);
-    for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream->Write(Ticket(std::to_string(i))));
-    pipeline_.AwaitTaken(4);
+    const auto stream = Open(context);
+    Ask(*stream, 4, 4);
     context.TryCancel();
     EXPECT_FALSE(stream->Finish().ok());
   }
@@ -318,7 +316,7 @@ TEST_F(StreamTest, ACallerWhoGoesLeavesNothingBehind) {
 
 TEST_F(StreamTest, DrainAnswersWhatWasReadAndEndsWithAHint) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
+  const auto stream = Open(context);
   ASSERT_TRUE(stream->Write(Ticket("a")));
   pipeline_.AwaitTaken(1);
   service_.Drain();
@@ -335,7 +333,7 @@ TEST_F(StreamTest, DrainAnswersWhatWasReadAndEndsWithAHint) {
 // The read under way when the drain begins cannot be taken back: what it brings is answered too.
 TEST_F(StreamTest, AnItemThatComesAsTheStreamDrainsIsAnsweredAndNotLost) {
   grpc::ClientContext context;
-  const auto stream = stub_->IssueStream(&context);
+  const auto stream = Open(context);
   ASSERT_TRUE(stream->Write(Ticket("a")));
   pipeline_.AwaitTaken(1);
   service_.Drain();
@@ -411,37 +409,6 @@ TEST_F(StreamTest, AUnaryCallIsAnsweredFromAnyThread) {
   EXPECT_TRUE(stub_->Issue(&context, Ticket("a"), &response).ok());
   EXPECT_EQ(response.identity().ticket(), "a");
   answering.join();
-}
-
-TEST(TlsTest, BadFilesAreNamed) {
-  const test_support::TestPki pki, other;
-  char pattern[] = "/tmp/assay-tls-XXXXXX";
-  const std::string folder = mkdtemp(pattern);
-  const TlsFiles files{folder + "/cert", folder + "/key", folder + "/ca"};
-  const auto write = [&](const test_support::TlsIdentity& server) {
-    test_support::WritePrivateFile(files.certificate, server.certificate);
-    test_support::WritePrivateFile(files.key, server.key);
-    test_support::WritePrivateFile(files.client_ca, pki.ca());
-  };
-  const auto field = [&] { return RefusalOf(ReadTls(files, absl::Now()).status()); };
-  EXPECT_EQ(field()->reason, Reason::FIELD_REQUIRED);
-  write(pki.Server());
-  EXPECT_TRUE(ReadTls(files, absl::Now()).ok());
-  std::filesystem::permissions(files.key, std::filesystem::perms::others_read,
-                               std::filesystem::perm_options::add);
-  EXPECT_EQ(field()->reason, Reason::FIELD_NOT_ALLOWED);
-  write(pki.Server());
-  test_support::WritePrivateFile(files.key, other.Server().key);
-  EXPECT_EQ(field()->reason, Reason::FIELDS_CONTRADICT);
-  write(pki.Leaf({.dns = "localhost", .begins_in_seconds = -7200, .ends_in_seconds = -3600}));
-  EXPECT_EQ(field()->field, "certificate");
-  EXPECT_EQ(field()->reason, Reason::FIELD_OUT_OF_RANGE);
-  write(pki.Leaf({.dns = "localhost", .begins_in_seconds = 3600, .ends_in_seconds = 7200}));
-  EXPECT_EQ(field()->reason, Reason::FIELD_OUT_OF_RANGE);
-  write(pki.Server());
-  test_support::WritePrivateFile(files.client_ca, "nothing");
-  EXPECT_EQ(field()->field, "client_ca");
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
