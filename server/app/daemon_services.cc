@@ -93,7 +93,8 @@ void Daemon::Impl::MakeIssuingServices() {
   authority_service_ = std::make_unique<rpc::AuthorityService>(*desk_, *calls_, *authority_,
                                                                revocation_->revocation());
   keys_->Serve(*desk_, *calls_, *authority_);
-  approval_service_ = std::make_unique<rpc::ApprovalService>(*desk_, *calls_, *approvals_);
+  approval_service_ = std::make_unique<rpc::ApprovalService>(
+      *desk_, *calls_, *approvals_, rpc::PageTokens(PageTokenKey(*tls_->State())));
 }
 
 void Daemon::Impl::MakeRecordServices() {

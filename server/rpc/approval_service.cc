@@ -1,13 +1,15 @@
 #include "server/rpc/approval_service.h"
 
-#include "server/rpc/page_token.h"
+#include <utility>
+
+#include "server/rpc/list_page.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
 
 ApprovalService::ApprovalService(const FrontDesk& desk, BlockingPool& pool,
-                                 approve::ApprovalDesk& approvals)
-    : Readable(desk), pool_(pool), approvals_(approvals) {
+                                 approve::ApprovalDesk& approvals, PageTokens tokens)
+    : Readable(desk), pool_(pool), approvals_(approvals), tokens_(std::move(tokens)) {
   Serve("Propose", &ApprovalService::Propose);
   Serve("GetProposal", &ApprovalService::GetProposal);
   Serve("ListProposals", &ApprovalService::ListProposals);
@@ -35,12 +37,12 @@ grpc::ServerUnaryReactor* ApprovalService::GetProposal(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* ApprovalService::ListProposals(grpc::CallbackServerContext* context,
                                                          const v1::ListProposalsRequest* request,
                                                          v1::ListProposalsResponse* response) {
-  return ServeBlocking(
-      desk_, pool_, context, "assay.v1.ApprovalService/ListProposals", "", response,
-      [this, request](const Call& call) -> absl::StatusOr<v1::ListProposalsResponse> {
-        ASSAY_RETURN_IF_ERROR(CheckPageSize(request->page_size()));
-        return approvals_.ListProposals(call.caller(), *request);
-      });
+  return ServeBlocking(desk_, pool_, context, "assay.v1.ApprovalService/ListProposals", "",
+                       response, [this, request](const Call& call) {
+                         return ListPage(tokens_, call.caller(), *request, [&](const auto& page) {
+                           return approvals_.ListProposals(call.caller(), page);
+                         });
+                       });
 }
 
 grpc::ServerUnaryReactor* ApprovalService::ApproveProposal(

@@ -4,13 +4,15 @@
 #include "assay/v1/approval.grpc.pb.h"
 #include "server/approve/approval_desk.h"
 #include "server/rpc/blocking_pool.h"
+#include "server/rpc/page_token.h"
 #include "server/rpc/readable.h"
 
 namespace assay::rpc {
 
 class ApprovalService final : public Readable<v1::ApprovalService> {
  public:
-  ApprovalService(const FrontDesk& desk, BlockingPool& pool, approve::ApprovalDesk& approvals);
+  ApprovalService(const FrontDesk& desk, BlockingPool& pool, approve::ApprovalDesk& approvals,
+                  PageTokens tokens);
 
   grpc::ServerUnaryReactor* Propose(grpc::CallbackServerContext* context,
                                     const v1::ProposeRequest* request,
@@ -31,6 +33,7 @@ class ApprovalService final : public Readable<v1::ApprovalService> {
  private:
   BlockingPool& pool_;
   approve::ApprovalDesk& approvals_;
+  const PageTokens tokens_;
 };
 
 }  // namespace assay::rpc

@@ -2,37 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "base/refusal.h"
+#include "server/rpc/list_page.h"
 #include "server/rpc/unary.h"
 
 namespace assay::rpc {
-namespace {
-
-// The catalog's listings go on after a name; who lists holds a token of it.
-template <class Request, class List>
-auto ListPage(const PageTokens& tokens, const access::Caller& caller, Request request,
-              const List& list) -> decltype(list(request)) {
-  const uint32_t size = request.page_size();
-  const std::string token = request.page_token();
-  ASSAY_RETURN_IF_ERROR(CheckPageSize(size));
-  request.clear_page_size();
-  request.clear_page_token();
-  const std::string query = absl::StrCat(Request::descriptor()->full_name(), "\n", caller.uri, "\n",
-                                         request.SerializeAsString());
-  auto after = tokens.ReadAfter(query, token);
-  if (!after.ok()) return after.status();
-  request.set_page_size(size);
-  request.set_page_token(*std::move(after));
-  auto page = list(request);
-  if (page.ok() && !page->next_page_token().empty()) {
-    page->set_next_page_token(tokens.MakeAfter(query, page->next_page_token()));
-  }
-  return page;
-}
-
-}  // namespace
-
 CatalogService::CatalogService(const FrontDesk& desk, BlockingPool& pool, lot::Catalog& catalog,
                                PageTokens tokens, ServerFacts facts)
     : Readable(desk),

@@ -256,6 +256,26 @@ TEST_F(ApprovalTest, AnotherRoleNeitherProposesNorApproves) {
   for (const v1::Proposal& seen : listed.proposals()) EXPECT_NE(seen.factory(), "north");
 }
 
+TEST_F(ApprovalTest, AListingsTokenIsOfThatListing) {
+  const v1::Proposal older = Propose(Opening("paged-1")), newer = Propose(Opening("paged-2"));
+  v1::ListProposalsRequest list;
+  list.set_page_size(1);
+  v1::ListProposalsResponse page;
+  const auto asked = [&](const std::string& caller) {
+    return ReasonIn(Desk(caller)->ListProposals(Context().get(), list, &page));
+  };
+  ASSERT_EQ(asked(kOperator), "");
+  EXPECT_EQ(page.proposals(0).id(), newer.id());
+  list.set_page_token(page.next_page_token());
+  ASSERT_EQ(asked(kOperator), "");
+  EXPECT_EQ(page.proposals(0).id(), older.id());
+  EXPECT_EQ(asked(kAuditor), "PAGE_TOKEN_INVALID");
+  list.set_all(true);
+  EXPECT_EQ(asked(kOperator), "PAGE_TOKEN_INVALID");
+  list.set_page_token("1");
+  EXPECT_EQ(asked(kOperator), "PAGE_TOKEN_INVALID");
+}
+
 TEST_F(ApprovalTest, ADryRunChecksAndRecordsNothing) {
   v1::ProposeRequest request;
   *request.mutable_act()->mutable_open_lot() = Opening("dry");
