@@ -3,6 +3,7 @@
 import os
 import tempfile
 import unittest
+from types import SimpleNamespace
 
 import profile_of
 import tables
@@ -92,6 +93,21 @@ class SuiteTest(unittest.TestCase):
         self.assertEqual(bars["1,000 iterations: rate to the ideal"]["value"], 0.3)
         self.assertEqual(bars["1,000 iterations: p99 at 70 % load"]["value"], 45)
         self.assertTrue(bars["1,000 iterations: p99 at 70 % load"]["met"])
+
+    def test_seventy_percent_is_of_the_peak_right_before(self):
+        session = Session(QUICK, None, None)
+        session.result = {"rates": [{"iterations": 1000, "mode": SERVER_KEY, "in_flight": flight, "rate": rate}
+                                    for flight, rate in ((64, 900), (256, 1000))]}
+        asked = []
+
+        def issue(_, __, ___, *arguments):
+            asked.append(arguments)
+            return window(500, took=[1] * 500)
+        session.load = SimpleNamespace(issue=issue)
+        session.say = lambda _: None
+        row = session.steady_row(1000, SERVER_KEY, "evenly", ("--evenly",))
+        self.assertEqual(asked, [("--in-flight", 256), ("--rate", 350.0, "--evenly")])
+        self.assertEqual(row["asked"], 350.0)
 
     def test_the_disk_is_told_as_linux_takes_it(self):
         self.assertIn("a spinning one and lets data hold up a flush of the WAL for 75 ms",

@@ -124,7 +124,7 @@ def report(result, flames=()):
            "with OpenSSL's PBKDF2, both measured beside each group of rows; µs are processor time an identity, "
            "*by CPU* is that of the ideal to that of all three: what the ratio comes to where nothing but the cores is waited for.",
            table(RATE_HEAD, rate_rows(result["rates"])),
-           "At 70 % of the peak of the same way of asking, server key, calls coming whether the former are answered or not:", steady(result)]
+           "At 70 % of the peak of the same way of asking right before, server key, calls coming whether the former are answered or not:", steady(result)]
     if result["parts"]:
         out += ["Processor time of `assayd` an identity, by part (samples; 64 in flight, server key):", parts(result)]
     out += ["Time from the end of one step to the end of the next, waiting for batches included, by `assayd`'s own metrics:",
