@@ -96,7 +96,8 @@ namespace assay {
   X(MODULE_COMPLETED, kAlreadyExists, kNever, "another ticket completed the module")               \
   X(MODULE_UNFIT, kFailedPrecondition, kNever, "the module cannot be completed in this lot")       \
   X(BUNDLE_INVALID, kDataLoss, kNever, "the bundle is not what was signed")                        \
-  X(VALUE_TAKEN, kAlreadyExists, kNever, "another unit of the product has the value")
+  X(VALUE_TAKEN, kAlreadyExists, kNever, "another unit of the product has the value")              \
+  X(VERIFICATION_UNKNOWN, kNotFound, kNever, "no such verification, or its time is over")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,

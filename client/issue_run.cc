@@ -12,7 +12,6 @@
 #include "absl/strings/str_split.h"
 #include "base/refusal.h"
 #include "client/device_folder.h"
-#include "client/text_record.h"
 #include "matter/certificate.h"
 #include "matter/csr.h"
 
@@ -20,6 +19,7 @@ namespace assay::client {
 namespace {
 
 constexpr size_t kMaxTicket = 128;
+constexpr uint64_t kMaxCount = 1'000'000;  // each is a folder in the run's, and 300 bytes of memory
 
 absl::Status CheckTicket(const std::string& field, const std::string& ticket) {
   const bool fine = !ticket.empty() && ticket.size() <= kMaxTicket && ticket[0] != '.' &&
@@ -59,20 +59,28 @@ absl::StatusOr<IssueRun> IssueRun::Begin(const std::string& folder, const RunOrd
   if (order.csr_folder.empty() && order.kind.empty() && order.count == 0) {
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "--count", "0", "must be at least 1");
   }
+  if (order.csr_folder.empty() && order.kind.empty() && order.count > kMaxCount) {
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "--count", absl::StrCat(order.count),
+                       absl::StrCat("must be at most ", kMaxCount,
+                                    "; make a larger lot by several runs, each in its own --out"));
+  }
   ASSAY_RETURN_IF_ERROR(MakeFolder(folder));
   auto lock = FolderLock::Take(folder);
   if (!lock.ok()) return lock.status();
   IssueRun run(folder, *std::move(lock));
-  ASSAY_RETURN_IF_ERROR(run.Agree(order, random));
+  const auto record = run.Agree(order, random);
+  if (!record.ok()) return record.status();
   std::vector<PlannedTicket> planned;
   ASSAY_RETURN_IF_ERROR(run.PlanTickets(order, planned));
+  // Only now: an order that is refused leaves the folder to the next one.
+  if (!record->empty()) ASSAY_RETURN_IF_ERROR(WriteRecord(run.RecordPath(), *record));
   run.total_ = planned.size();
-  ASSAY_RETURN_IF_ERROR(run.Mend(planned));
+  ASSAY_RETURN_IF_ERROR(run.Mend(std::move(planned)));
   return run;
 }
 
-absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
-  const std::string path = PathBelow(folder_, "run.json");
+absl::StatusOr<TextRecord> IssueRun::Agree(const RunOrder& order, Random& random) {
+  const std::string path = RecordPath();
   const std::string kind = !order.kind.empty()        ? order.kind
                            : order.csr_folder.empty() ? "server-key"
                                                       : "csr";
@@ -85,7 +93,7 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
       return Differs("--ticket-prefix", order.ticket_prefix, (*record)["ticket_prefix"]);
     }
     prefix_ = (*record)["ticket_prefix"];
-    return absl::OkStatus();
+    return TextRecord();
   }
   prefix_ = order.ticket_prefix;
   // With CSRs and listed units the ticket has a name of its own; with keys of the server's two
@@ -93,7 +101,7 @@ absl::Status IssueRun::Agree(const RunOrder& order, Random& random) {
   if (prefix_.empty() && kind == "server-key") {
     prefix_ = absl::StrCat(order.lot, "-", ToHex(random.Draw(4)), "-");
   }
-  return WriteRecord(path, {{"lot", order.lot}, {"kind", kind}, {"ticket_prefix", prefix_}});
+  return TextRecord{{"lot", order.lot}, {"kind", kind}, {"ticket_prefix", prefix_}};
 }
 
 absl::Status IssueRun::PlanTickets(const RunOrder& order,
@@ -136,7 +144,7 @@ absl::Status IssueRun::PlanTickets(const RunOrder& order,
   return absl::OkStatus();
 }
 
-absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
+absl::Status IssueRun::Mend(std::vector<PlannedTicket> planned) {
   std::string manifest = ManifestHeader();
   if (PathExists(ManifestPath())) {
     auto text = ReadTextFile(ManifestPath());
@@ -155,11 +163,11 @@ absl::Status IssueRun::Mend(const std::vector<PlannedTicket>& planned) {
   }
   std::string rows;
   std::set<std::string, std::less<>> gone;
-  for (const PlannedTicket& ticket : planned) {
+  for (PlannedTicket& ticket : planned) {
     const std::string row_file = PathBelow(PathBelow(folder_, ticket.ticket), "manifest_row.csv");
     if (!PathExists(row_file)) {
       if (known.contains(ticket.ticket)) gone.insert(ticket.ticket);
-      missing_.push_back(ticket);
+      missing_.push_back(std::move(ticket));
       continue;
     }
     ++had_;

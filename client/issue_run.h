@@ -16,6 +16,7 @@
 #include "assay/v1/issuance.pb.h"
 #include "base/random.h"
 #include "client/files.h"
+#include "client/text_record.h"
 
 namespace assay::client {
 
@@ -43,9 +44,10 @@ struct RunOrder {
 class IssueRun {
  public:
   // Makes or opens the folder. FIELDS_CONTRADICT naming the option where the folder belongs to
-  // another run (other lot, prefix, CSR folder or not); FIELD_OUT_OF_RANGE for a count of 0. Every
-  // CSR is read and checked, so that nothing is issued where one is broken (CSR_* naming the file;
-  // PUBLIC_KEY_REUSED for a key in two of them).
+  // another run (other lot, prefix, CSR folder or not); FIELD_OUT_OF_RANGE for a count of 0 or
+  // above a million; what is refused is not recorded. Every CSR is read and checked, so that
+  // nothing is issued where one is broken (CSR_* naming the file; PUBLIC_KEY_REUSED for a key in
+  // two of them).
   static absl::StatusOr<IssueRun> Begin(const std::string& folder, const RunOrder& order,
                                         Random& random);
 
@@ -66,9 +68,11 @@ class IssueRun {
  private:
   IssueRun(std::string folder, FolderLock lock)
       : folder_(std::move(folder)), lock_(std::move(lock)) {}
-  absl::Status Agree(const RunOrder& order, Random& random);
+  // What is to be recorded of a run that begins; empty for one that goes on.
+  absl::StatusOr<TextRecord> Agree(const RunOrder& order, Random& random);
   absl::Status PlanTickets(const RunOrder& order, std::vector<PlannedTicket>& planned) const;
-  absl::Status Mend(const std::vector<PlannedTicket>& planned);
+  absl::Status Mend(std::vector<PlannedTicket> planned);
+  std::string RecordPath() const { return PathBelow(folder_, "run.json"); }
   std::string ManifestPath() const { return PathBelow(folder_, "manifest.csv"); }
 
   std::string folder_;

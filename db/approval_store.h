@@ -62,7 +62,8 @@ class ApprovalStore {
   // The newest first, those numbered below `before` (0: all).
   virtual absl::StatusOr<std::vector<Proposal>> ListProposals(bool open_only, uint64_t before,
                                                               int limit) = 0;
-  // PROPOSAL_UNKNOWN, PROPOSAL_NOT_OPEN. The same decider and request id again changes nothing.
+  // PROPOSAL_UNKNOWN, PROPOSAL_NOT_OPEN. The same decider and request id again changes nothing;
+  // REQUEST_CONFLICT where they decided another proposal.
   virtual absl::StatusOr<Proposal> Reject(const std::string& id, const std::string& decider,
                                           const std::string& request_id,
                                           const std::string& note) = 0;

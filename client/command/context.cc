@@ -20,10 +20,10 @@ void Context::PrintMessage(const google::protobuf::Message& message) {
 
 absl::StatusOr<Profile> Context::LoadProfile() const { return FindProfile(options_.profile); }
 
-absl::StatusOr<std::shared_ptr<Connection>> Context::Connect(const std::string& role) const {
+absl::StatusOr<std::shared_ptr<Connection>> Context::Connect(const std::string& role,
+                                                             CallPatience patience) const {
   const auto profile = LoadProfile();
   if (!profile.ok()) return profile.status();
-  CallPatience patience;
   if (options_.patience_seconds) patience.in_all = std::chrono::seconds(*options_.patience_seconds);
   return Connection::Open(*profile, options_.role.empty() ? role : options_.role, patience);
 }

@@ -42,7 +42,8 @@ class Context {
 
   absl::StatusOr<Profile> LoadProfile() const;
   // As --as says, or as `role`.
-  absl::StatusOr<std::shared_ptr<Connection>> Connect(const std::string& role) const;
+  absl::StatusOr<std::shared_ptr<Connection>> Connect(const std::string& role,
+                                                      CallPatience patience = {}) const;
 
  private:
   GlobalOptions options_;

@@ -226,7 +226,9 @@ absl::Status StreamMissing(Context& context, Connection& connection, IssueRun& r
 }  // namespace
 
 absl::Status Issue(Context& context, const IssueOptions& options) {
-  const auto connection = context.Connect("line");
+  CallPatience patience;
+  patience.in_all = IssueStreamOptions().give_up_after;
+  const auto connection = context.Connect("line", patience);
   if (!connection.ok()) return connection.status();
   const auto lot = GetLot(**connection, options.lot);
   if (!lot.ok()) return lot.status();

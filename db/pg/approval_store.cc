@@ -40,6 +40,9 @@ const Statement kDecide = {
     "proposal_decide",
     "UPDATE guarded_proposals SET state = $2::bigint, decided_by = $3::text, "
     "decision_request = $4::text, decided_at = now(), note = $5::text WHERE id = $1::text"};
+const Statement kFindDecision = {"proposal_find_decision",
+                                 "SELECT id FROM guarded_proposals WHERE decided_by = $1::text AND "
+                                 "decision_request = $2::text AND id <> $3::text LIMIT 1"};
 const Statement kExpire = {
     "proposal_expire",
     "UPDATE guarded_proposals SET state = 4, decided_at = expires_at WHERE id IN (SELECT id FROM "
@@ -83,6 +86,16 @@ absl::StatusOr<db::Proposal> Hold(Transaction& transaction, const std::string& i
   const Rows rows = transaction.Run(kHold, Params().Text(db::Storable(id) ? id : ""));
   if (rows.empty()) return Unknown(id);
   return ProposalAt(rows, 0);
+}
+
+// A request id decides one proposal.
+absl::Status CheckDecidesNoOther(Transaction& transaction, const std::string& decider,
+                                 const std::string& request_id, const std::string& id) {
+  const Rows rows =
+      transaction.Run(kFindDecision, Params().Text(decider).Text(request_id).Text(id));
+  if (rows.empty()) return absl::OkStatus();
+  return RefuseField(Reason::REQUEST_CONFLICT, "request_id", request_id,
+                     absl::StrCat("decided proposal ", rows.Text(0, 0)));
 }
 
 int Expire(Transaction& transaction) {
@@ -171,6 +184,7 @@ class PgApprovalStore final : public db::ApprovalStore {
         return absl::OkStatus();
       }
       if (rejected.state != db::ProposalState::kOpen) return db::NotOpen(rejected);
+      ASSAY_RETURN_IF_ERROR(CheckDecidesNoOther(transaction, decider, request_id, id));
       transaction.Run(kDecide, Params()
                                    .Text(id)
                                    .Int(static_cast<int>(db::ProposalState::kRejected))
@@ -240,6 +254,8 @@ absl::Status CloseApproved(Transaction& transaction, const db::Act& act) {
     return RefuseField(Reason::REQUEST_CONFLICT, "id", approval.proposal,
                        "was proposed with other content");
   }
+  ASSAY_RETURN_IF_ERROR(
+      CheckDecidesNoOther(transaction, approval.approver, approval.request_id, found->id));
   transaction.Keep();
   transaction.Run(kDecide, Params()
                                .Text(found->id)

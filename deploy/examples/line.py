@@ -74,8 +74,8 @@ def keep(folder, identity):
         file.write(identity.image_certificate)
 
 
-def issue(stub, lot, tickets, out):
-    """One stream; yields the tickets to ask for again, and when."""
+def issue(stub, lot, tickets, out, refused):
+    """One stream; yields the tickets to ask for again, and when. What no retry mends is added to `refused`."""
     requests = (issuance_pb2.IssueRequest(ticket=ticket, lot=lot) for ticket in tickets)
     owed = set(tickets)
     try:
@@ -84,9 +84,12 @@ def issue(stub, lot, tickets, out):
             if answer.HasField("issued"):
                 keep(os.path.join(out, answer.ticket), answer.issued.identity)
                 print(f"{answer.ticket} is {answer.issued.identity.device_id}")
+            elif answer.refused.reason == "DEADLINE_TOO_SHORT":  # of this stream; the next one has its own
+                yield answer.ticket, 1
             elif answer.refused.retry_after_ms > 0:
                 yield answer.ticket, answer.refused.retry_after_ms / 1000
             else:
+                refused.add(answer.ticket)
                 print(f"{answer.ticket} is refused: {answer.refused.reason}: {answer.refused.message}", file=sys.stderr)
     except grpc.RpcError as error:
         said = refusal_of(error)
@@ -107,17 +110,21 @@ def main():
         parser.add_argument(option, required=True)
     parser.add_argument("tickets", nargs="+")
     args = parser.parse_args()
-    open_tickets = args.tickets
+    for ticket in args.tickets:
+        if ticket.startswith(".") or "/" in ticket:  # each names a folder here
+            parser.error(f"ticket {ticket!r} must not begin with '.' nor hold '/'")
+    open_tickets, refused = args.tickets, set()
     with channel(args.server, args.tls) as line:
         stub = issuance_pb2_grpc.IssuanceServiceStub(line)
         for _ in range(10):
-            again = dict(issue(stub, args.lot, open_tickets, args.out))
+            again = dict(issue(stub, args.lot, open_tickets, args.out, refused))
             if not again:
                 break
             time.sleep(max(again.values()))
             open_tickets = list(again)
-    missing = [ticket for ticket in args.tickets if not os.path.isdir(os.path.join(args.out, ticket))]
-    return 1 if missing else 0
+        else:
+            refused.update(open_tickets)  # not answered after ten streams
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":

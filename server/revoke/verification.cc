@@ -26,8 +26,8 @@ google::protobuf::Timestamp Stamp(absl::Time time) {
   return stamp;
 }
 
-absl::Status Gone() {
-  return RefuseField(Reason::FIELD_OUT_OF_RANGE, "verification_id", "",
+absl::Status Gone(const std::string& id) {
+  return RefuseField(Reason::VERIFICATION_UNKNOWN, "verification_id", id,
                      "no such verification, or its time is over: begin a new one");
 }
 
@@ -278,13 +278,13 @@ absl::StatusOr<v1::VerifyDeviceResponse> Verification::Finish(
 
   auto begun = revocations_->FindVerification(request.verification_id());
   if (!begun.ok()) return begun.status();
-  if (!begun->has_value()) return Gone();
+  if (!begun->has_value()) return Gone(request.verification_id());
   if ((*begun)->device_id != request.device_id()) {
     return RefuseField(Reason::FIELDS_CONTRADICT, "verification_id", request.verification_id(),
                        "it was begun for another device");
   }
   if ((*begun)->evidence) return GivenBefore(**begun, evidence);
-  if ((*begun)->expired) return Gone();
+  if ((*begun)->expired) return Gone(request.verification_id());
 
   const auto response = Judge(**begun, *row, request);
   if (!response.ok()) return response.status();
@@ -301,7 +301,7 @@ absl::StatusOr<v1::VerifyDeviceResponse> Verification::Finish(
   // Another call ended it between our look and our word, or its time ran out.
   begun = revocations_->FindVerification(request.verification_id());
   if (!begun.ok()) return begun.status();
-  if (!begun->has_value() || !(*begun)->evidence) return Gone();
+  if (!begun->has_value() || !(*begun)->evidence) return Gone(request.verification_id());
   return GivenBefore(**begun, evidence);
 }
 

@@ -38,9 +38,9 @@ class Verification {
   absl::StatusOr<v1::BeginVerificationResponse> Begin(const access::Caller& caller,
                                                       const v1::BeginVerificationRequest& request);
 
-  // A device that fails is an answer, not a refusal. Refused: FIELD_OUT_OF_RANGE for a verification
-  // that is not there or has expired, FIELDS_CONTRADICT for one of another device, REQUEST_CONFLICT
-  // for one that was ended with other evidence.
+  // A device that fails is an answer, not a refusal. Refused: VERIFICATION_UNKNOWN for a
+  // verification that is not there or has expired, FIELDS_CONTRADICT for one of another device,
+  // REQUEST_CONFLICT for one that was ended with other evidence.
   absl::StatusOr<v1::VerifyDeviceResponse> Finish(const access::Caller& caller,
                                                   const v1::VerifyDeviceRequest& request);
 

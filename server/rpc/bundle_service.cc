@@ -128,6 +128,9 @@ class SignStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
       lot_ = request_.lot();
       call_->About("", lot_);
       reader_.emplace(lot_);
+    } else if (!request_.lot().empty() && request_.lot() != lot_) {
+      return RefuseField(Reason::FIELDS_CONTRADICT, "lot", request_.lot(),
+                         absl::StrCat("the list was begun for lot ", lot_));
     }
     size_ += request_.list().size();
     if (size_ > kMaxListBytes) {

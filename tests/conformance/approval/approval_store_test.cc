@@ -133,6 +133,19 @@ TEST_F(ApprovalStoreTest, ApprovingIsTheActAndHappensOnce) {
   EXPECT_EQ(Entries("lot.raise"), 1);
 }
 
+TEST_F(ApprovalStoreTest, ARequestIdDecidesOneProposal) {
+  const db::Proposal first = Proposed("r1");
+  ASSERT_TRUE(Approve(first, kBob, "a1").ok());
+  const auto second = approvals_->Propose(Raise("r2", 30), kDay);
+  ASSERT_TRUE(second.ok());
+  EXPECT_REFUSED(Approve(second->proposal, kBob, "a1"), REQUEST_CONFLICT);
+  EXPECT_REFUSED(approvals_->Reject(second->proposal.id, kBob, "a1", "").status(),
+                 REQUEST_CONFLICT);
+  EXPECT_EQ(Count(), 20u);
+  EXPECT_EQ(approvals_->FindProposal(second->proposal.id)->state, db::ProposalState::kOpen);
+  EXPECT_TRUE(Approve(second->proposal, kCid, "a1").ok()) << "another's id is another";
+}
+
 TEST_F(ApprovalStoreTest, NeitherTheProposerNorAnotherContentIsApproved) {
   const db::Proposal made = Proposed("r1");
   EXPECT_REFUSED(Approve(made, kAnn, "a1"), SAME_PERSON);
@@ -200,12 +213,13 @@ TEST_F(ApprovalStoreTest, ListsTheNewestFirstAndInPages) {
 TEST_F(ApprovalStoreTest, OfTwoApproversWhoRaceOneDoesIt) {
   for (int round = 0; round < 20; ++round) {
     const uint64_t count = 20 + static_cast<uint64_t>(round);
+    const std::string id = "a" + std::to_string(round);
     const db::Proposal made = Proposed("r" + std::to_string(round), count);
     std::atomic<int> done{0}, refused{0};
     std::vector<std::thread> people;
     for (const char* person : {kBob, kCid}) {
       people.emplace_back([&, person] {
-        const absl::Status status = Approve(made, person, "a1", count);
+        const absl::Status status = Approve(made, person, id, count);
         if (status.ok()) ++done;
         if (HasReason(status, Reason::PROPOSAL_NOT_OPEN)) ++refused;
       });
@@ -221,6 +235,7 @@ TEST_F(ApprovalStoreTest, OfTwoApproversWhoRaceOneDoesIt) {
 TEST_F(ApprovalStoreTest, AnApprovalWhoseConnectionsAreKilledHappensOnceWhenAskedAgain) {
   for (int round = 0; round < 30; ++round) {
     const uint64_t count = 20 + static_cast<uint64_t>(round);
+    const std::string id = "a" + std::to_string(round);
     const db::Proposal made = Proposed("r" + std::to_string(round), count);
     std::atomic<bool> over{false};
     std::thread killer([&] {
@@ -232,13 +247,13 @@ TEST_F(ApprovalStoreTest, AnApprovalWhoseConnectionsAreKilledHappensOnceWhenAske
       }
     });
     for (int tries = 0; tries < 20; ++tries) {
-      static_cast<void>(Approve(made, kBob, "a1", count));
+      static_cast<void>(Approve(made, kBob, id, count));
     }
     over = true;
     killer.join();
     absl::Status status;
     for (int tries = 0; tries < 10; ++tries) {
-      status = Approve(made, kBob, "a1", count);
+      status = Approve(made, kBob, id, count);
       if (status.ok()) break;
     }
     EXPECT_TRUE(status.ok()) << status;

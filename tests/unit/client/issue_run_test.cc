@@ -76,6 +76,20 @@ TEST(IssueRunTest, WhatARunHadIsReadBackFromItsManifest) {
             Reason::FIELD_MALFORMED);
 }
 
+TEST(IssueRunTest, ARefusedOrderLeavesTheFolderToTheNext) {
+  const TestFolder folder;
+  EXPECT_EQ(RefusalOf(Begin(folder / "run", 2, "a/b").status())->field, "--ticket-prefix");
+  for (const uint64_t count : {uint64_t{1'000'001}, ~uint64_t{0}}) {
+    const auto refusal = RefusalOf(Begin(folder / "run", count).status());
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_EQ(refusal->reason, Reason::FIELD_OUT_OF_RANGE);
+    EXPECT_EQ(refusal->field, "--count");
+  }
+  const auto run = Begin(folder / "run", 2, "ab-");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(Tickets(*run), (std::vector<std::string>{"ab-000001", "ab-000002"}));
+}
+
 TEST(IssueRunTest, TwoFoldersNeverShareTickets) {
   const TestFolder folder;
   const auto a = Begin(folder / "a", 1);

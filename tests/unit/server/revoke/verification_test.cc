@@ -85,9 +85,9 @@ TEST_F(VerificationTest, AnUnknownOrExpiredVerificationIsRefused) {
   v1::VerifyDeviceRequest answer = office_.AnswerOf(unit, *begun);
   v1::VerifyDeviceRequest unknown = answer;
   unknown.set_verification_id("0000");
-  EXPECT_REFUSED(office_.Finish(unknown).status(), FIELD_OUT_OF_RANGE);
+  EXPECT_REFUSED(office_.Finish(unknown).status(), VERIFICATION_UNKNOWN);
   office_.clock.ahead = absl::Minutes(3);
-  EXPECT_REFUSED(office_.Finish(answer).status(), FIELD_OUT_OF_RANGE);
+  EXPECT_REFUSED(office_.Finish(answer).status(), VERIFICATION_UNKNOWN);
 }
 
 TEST_F(VerificationTest, ALineWithoutTheLotLearnsNothing) {
