@@ -38,7 +38,7 @@ struct Act {
   Sha256Digest digest{};  // of the request without its id
   std::string detail;     // canonical JSON for the ledger; no secrets
   // Of a guarded act. PROPOSAL_UNKNOWN, PROPOSAL_NOT_OPEN, SAME_PERSON, and REQUEST_CONFLICT when
-  // the proposal is for another act.
+  // the proposal is for another act or the approver's request id decided another proposal.
   std::optional<Approval> approval = std::nullopt;
 };
 

@@ -1,4 +1,4 @@
-// One page of a listing whose own tokens are the name of its last row.
+// One page of a listing whose own tokens name its last row.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@
 
 namespace assay::rpc {
 
-// `list` goes on after a name; who lists holds a token of it, good for this caller and this query.
+// `list` goes on after a row by its name or number. Whoever lists holds a token of that, good for
+// this caller and this query alone: PAGE_TOKEN_INVALID else.
 template <class Request, class List>
 auto ListPage(const PageTokens& tokens, const access::Caller& caller, Request request,
               const List& list) -> decltype(list(request)) {

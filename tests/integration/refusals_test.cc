@@ -136,6 +136,20 @@ TEST_F(RefusalsTest, ALotsUnitsAreNotFetchedWithoutTheLotsName) {
   ExpectNames(stream->Finish(), "FIELD_REQUIRED", "lot", "");
 }
 
+TEST_F(RefusalsTest, AListBegunForOneLotIsNotSignedForAnother) {
+  const auto context = Context();
+  v1::SignBundleResponse response;
+  const auto stub = v1::BundleService::NewStub(office.ChannelAs(kLine));
+  const auto writer = stub->SignBundle(context.get(), &response);
+  v1::SignBundleRequest piece;
+  piece.set_lot("begun");
+  ASSERT_TRUE(writer->Write(piece));
+  piece.set_lot("another");
+  writer->Write(piece);
+  writer->WritesDone();
+  ExpectNames(writer->Finish(), "FIELDS_CONTRADICT", "lot", "another");
+}
+
 // Nobody learns of another's devices: the answer is that to a device that is not there.
 TEST_F(RefusalsTest, ADeviceOfOthersIsUnknownInTheSameWordsAsNone) {
   office.OpenLot("others", office.Light(), 1);
