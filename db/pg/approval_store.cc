@@ -40,6 +40,10 @@ const Statement kDecide = {
     "proposal_decide",
     "UPDATE guarded_proposals SET state = $2::bigint, decided_by = $3::text, "
     "decision_request = $4::text, decided_at = now(), note = $5::text WHERE id = $1::text"};
+// Until the transaction ends, nobody else decides by this decider's request id.
+const Statement kHoldDecision = {
+    "proposal_hold_decision",
+    "SELECT pg_advisory_xact_lock(hashtextextended($1::text || ' ' || $2::text, 0))"};
 const Statement kFindDecision = {"proposal_find_decision",
                                  "SELECT id FROM guarded_proposals WHERE decided_by = $1::text AND "
                                  "decision_request = $2::text AND id <> $3::text LIMIT 1"};
@@ -88,9 +92,11 @@ absl::StatusOr<db::Proposal> Hold(Transaction& transaction, const std::string& i
   return ProposalAt(rows, 0);
 }
 
-// A request id decides one proposal.
+// A request id decides one proposal, also where it decides two at the same moment: with the lock
+// held, the look-up sees what was decided before.
 absl::Status CheckDecidesNoOther(Transaction& transaction, const std::string& decider,
                                  const std::string& request_id, const std::string& id) {
+  transaction.Run(kHoldDecision, Params().Text(decider).Text(request_id));
   const Rows rows =
       transaction.Run(kFindDecision, Params().Text(decider).Text(request_id).Text(id));
   if (rows.empty()) return absl::OkStatus();

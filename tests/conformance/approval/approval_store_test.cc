@@ -232,6 +232,26 @@ TEST_F(ApprovalStoreTest, OfTwoApproversWhoRaceOneDoesIt) {
   EXPECT_EQ(Entries("lot.raise"), 20);
 }
 
+TEST_F(ApprovalStoreTest, OfTwoProposalsThatOneRequestIdDecidesAtOnceOneIsDecided) {
+  for (int round = 0; round < 20; ++round) {
+    const std::string id = "a" + std::to_string(round);
+    std::atomic<int> done{0}, refused{0};
+    std::vector<std::thread> calls;
+    for (const char* which : {"x", "y"}) {
+      const uint64_t count = 20 + static_cast<uint64_t>(2 * round + (*which == 'y' ? 1 : 0));
+      const db::Proposal made = Proposed(which + id, count);
+      calls.emplace_back([&, made] {
+        const auto rejected = approvals_->Reject(made.id, kBob, id, "");
+        if (rejected.ok()) ++done;
+        if (HasReason(rejected.status(), Reason::REQUEST_CONFLICT)) ++refused;
+      });
+    }
+    for (std::thread& call : calls) call.join();
+    EXPECT_EQ(done, 1) << "round " << round;
+    EXPECT_EQ(refused, 1) << "round " << round;
+  }
+}
+
 TEST_F(ApprovalStoreTest, AnApprovalWhoseConnectionsAreKilledHappensOnceWhenAskedAgain) {
   for (int round = 0; round < 30; ++round) {
     const uint64_t count = 20 + static_cast<uint64_t>(round);
