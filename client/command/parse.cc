@@ -65,7 +65,10 @@ class Tree {
     } catch (const CLI::Success& e) {
       std::ostringstream text;
       app_.exit(e, text, text);
-      parsed.text = text.str();
+      // The help of what is not there is not its group's.
+      const std::string unknown = UnknownCommand(app_, typed);
+      parsed.text = unknown.empty() ? text.str() : unknown;
+      parsed.usage_error = !unknown.empty();
       return parsed;
     } catch (const CLI::ParseError& e) {
       std::ostringstream text;
@@ -213,7 +216,7 @@ class Tree {
     CLI::App* app =
         Leaf(app_, "issue", "issue identities of a lot, one folder a device", &Issue, issue);
     app->add_option("--lot", issue->lot, "the lot")->required();
-    AddNumber(app, "-n,--count", issue->count, "devices of this run, in all");
+    AddNumber(app, "-n,--count", issue->count, "devices of this run, in all: 1 to 1000000");
     app->add_option("--out", issue->out, "folder of the run (default: the lot's name)");
     app->add_option("--csr", issue->csr_folder, "folder of *.csr, for keys made on devices");
     app->add_option("--modules", issue->modules,

@@ -57,6 +57,13 @@ TEST(ParseTest, ACommandThatIsNotThereIsNamedAndTheNearestOneShown) {
   EXPECT_EQ(Parse("issue --nosuch").text.find("there is no command"), std::string::npos);
 }
 
+TEST(ParseTest, TheHelpOfACommandThatIsNotThereIsNotItsGroups) {
+  const ParsedCommand parsed = Parse("audit nosuch --help");
+  EXPECT_TRUE(parsed.usage_error);
+  EXPECT_NE(parsed.text.find("no command 'nosuch'"), std::string::npos) << parsed.text;
+  EXPECT_FALSE(Parse("product show anything --help").usage_error);
+}
+
 TEST(ParseTest, HelpIsNoError) {
   const auto parsed = Parse("mfg-tool --help");
   EXPECT_FALSE(parsed.action);
