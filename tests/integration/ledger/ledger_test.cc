@@ -159,7 +159,10 @@ TEST_F(LedgerTest, AnAuditorChecksTheWholeLedgerAndKeepsACopyOfIt) {
   // A partial tile left from before that is no beginning of what is signed now shows a fork.
   const std::string left = folder + "/" + tlog::TilePath({0, 0}, first->size % 256);
   ASSERT_TRUE(std::filesystem::exists(left));
-  std::fstream(left, std::ios::in | std::ios::out | std::ios::binary).put('x');
+  std::fstream file(left, std::ios::in | std::ios::out | std::ios::binary);
+  const auto was = static_cast<char>(file.peek());
+  file.seekp(0).put(static_cast<char>(~was));
+  file.close();
   const auto leftovers = client::CheckLeftovers(copy, *second);
   ASSERT_EQ(leftovers->size(), 1u);
   EXPECT_THAT((*leftovers)[0], HasSubstr("the log has forked"));
