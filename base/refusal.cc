@@ -106,6 +106,11 @@ absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_vi
   return MakeOfField(reason, field, value, rule, retry_after);
 }
 
+absl::Status Refuse(const Refusal& refusal) {
+  return MakeOfField(refusal.reason, refusal.field, refusal.value, refusal.rule,
+                     refusal.retry_after);
+}
+
 absl::Status RefuseFor(Reason reason, absl::string_view message,
                        std::chrono::milliseconds retry_after) {
   return Make(RowOf(reason).code, message, {reason, "", "", "", retry_after});
@@ -139,6 +144,12 @@ absl::Status Within(absl::string_view prefix, const absl::Status& status) {
   if (!refusal) return absl::Status(status.code(), message);
   if (!refusal->field.empty()) refusal->field = absl::StrCat(prefix, ".", refusal->field);
   return Make(status.code(), message, *refusal);
+}
+
+absl::Status Blame(absl::string_view field, absl::string_view value, const absl::Status& status) {
+  const auto refusal = RefusalOf(status);
+  if (!refusal || refusal->field.empty()) return status;
+  return MakeOfField(refusal->reason, field, value, status.message(), refusal->retry_after);
 }
 
 }  // namespace assay

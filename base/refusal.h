@@ -97,7 +97,10 @@ namespace assay {
   X(MODULE_UNFIT, kFailedPrecondition, kNever, "the module cannot be completed in this lot")       \
   X(BUNDLE_INVALID, kDataLoss, kNever, "the bundle is not what was signed")                        \
   X(VALUE_TAKEN, kAlreadyExists, kNever, "another unit of the product has the value")              \
-  X(VERIFICATION_UNKNOWN, kNotFound, kNever, "no such verification, or its time is over")
+  X(VERIFICATION_UNKNOWN, kNotFound, kNever, "no such verification, or its time is over")          \
+  X(LEASE_UNKNOWN, kNotFound, kNever, "the lot has no such lease")                                 \
+  X(CRL_UNKNOWN, kNotFound, kNever, "the issuer has no such revocation list")                      \
+  X(KEY_UNKNOWN, kNotFound, kNever, "the HSM has no key of this label")
 
 enum class Reason {
 #define ASSAY_REASON_ENUM(name, code, retry, text) name,
@@ -131,6 +134,8 @@ absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_vi
 // The same, with a delay of its own in place of the reason's.
 absl::Status RefuseField(Reason reason, absl::string_view field, absl::string_view value,
                          absl::string_view rule, std::chrono::milliseconds retry_after);
+// The same of a refusal that was read by RefusalOf and names a field.
+absl::Status Refuse(const Refusal& refusal);
 absl::Status RefuseFor(Reason reason, absl::string_view message,
                        std::chrono::milliseconds retry_after);
 
@@ -139,6 +144,9 @@ std::optional<Refusal> RefusalOf(const absl::Status& status);
 bool HasReason(const absl::Status& status, Reason reason);
 // `status` with "<prefix>: " before its message and before its field; the reason stays.
 absl::Status Within(absl::string_view prefix, const absl::Status& status);
+// The refusal in `status` with another field at fault, which has `value`: what it said before, its
+// own field included, is its rule now. A refusal that names no field, or is no refusal, stays.
+absl::Status Blame(absl::string_view field, absl::string_view value, const absl::Status& status);
 
 }  // namespace assay
 

@@ -44,7 +44,7 @@ class LotLeaseStore {
   virtual absl::StatusOr<LotLease> GrantLease(const Act& act, const LotLease& lease,
                                               std::chrono::seconds lasts) = 0;
   // Its unused places are free at once. Released or ended before: nothing changes.
-  // FIELD_OUT_OF_RANGE for an id that is none of the lot's.
+  // LEASE_UNKNOWN for an id that is none of the lot's.
   virtual absl::StatusOr<LotLease> ReleaseLease(const Act& act, const std::string& lot,
                                                 int64_t id) = 0;
   // Of one lot, in the order they were granted; LOT_UNKNOWN. With the database's time, by which

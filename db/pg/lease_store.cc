@@ -68,7 +68,8 @@ class PgLeaseStore final : public db::LotLeaseStore {
   absl::StatusOr<db::LotLease> GrantLease(const db::Act& act, const db::LotLease& lease,
                                           std::chrono::seconds lasts) override {
     if (!Storable(lease.lot) || !Storable(lease.line)) {
-      return RefuseField(Reason::FIELD_MALFORMED, "line", "", "must be UTF-8 without a zero byte");
+      return RefuseField(Reason::FIELD_MALFORMED, "line", lease.line,
+                         "must be UTF-8 without a zero byte");
     }
     absl::StatusOr<db::LotLease> granted = absl::UnknownError("not run");
     const absl::Status status = Transact(pool_, [&](Transaction& transaction) -> absl::Status {
@@ -102,7 +103,7 @@ class PgLeaseStore final : public db::LotLeaseStore {
       const bool ended = *state == ActState::kNew && transaction.Run(kRelease, key).affected() == 1;
       const Rows rows = transaction.Run(kOfId, Params().Text(lot).Int(id));
       if (rows.empty()) {
-        return RefuseField(Reason::LOT_UNKNOWN, "id", absl::StrCat(id),
+        return RefuseField(Reason::LEASE_UNKNOWN, "id", absl::StrCat(id),
                            "the lot has no such lease");
       }
       released = LeaseAt(rows, 0);

@@ -71,7 +71,7 @@ absl::StatusOr<db::LotLease> MemoryStore::ReleaseLease(const db::Act& act, const
   if (!lots_.contains(lot)) return RefuseField(Reason::LOT_UNKNOWN, "lot", lot, "no such lot");
   if (id < 1 || static_cast<size_t>(id) > lot_leases_.size() ||
       lot_leases_[static_cast<size_t>(id - 1)].lease.lot != lot) {
-    return RefuseField(Reason::LOT_UNKNOWN, "id", absl::StrCat(id), "the lot has no such lease");
+    return RefuseField(Reason::LEASE_UNKNOWN, "id", absl::StrCat(id), "the lot has no such lease");
   }
   db::LotLease& lease = lot_leases_[static_cast<size_t>(id - 1)].lease;
   if (*fresh && lease.LiveAt(clock_.Now())) {

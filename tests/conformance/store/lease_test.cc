@@ -105,7 +105,7 @@ TEST_P(StoreLeases, AReleasedLeaseFreesWhatIsUnusedAndTwiceIsOnce) {
   EXPECT_EQ(ClaimedOf("lot-1"), 2u);
   EXPECT_REFUSED(
       leases_->ReleaseLease(SampleAct("lot.release", "lot-1"), "lot-1", lease->id + 7).status(),
-      LOT_UNKNOWN);
+      LEASE_UNKNOWN);
 }
 
 TEST_P(StoreLeases, ALeaseThatHasEndedKeepsNothing) {

@@ -52,6 +52,20 @@ TEST(Refusal, KeepsItsReasonWithinAPrefix) {
   EXPECT_TRUE(HasReason(status, Reason::FIELD_REQUIRED));
 }
 
+TEST(Refusal, BlamedOnAnotherFieldTellsWhatItSaidAsTheRule) {
+  const absl::Status status = Blame(
+      "product", "light", RefuseField(Reason::PAI_UNKNOWN, "spec.dac.pai", "p-1", "no such PAI"));
+  const auto refusal = RefusalOf(status);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->reason, Reason::PAI_UNKNOWN);
+  EXPECT_EQ(refusal->field, "product");
+  EXPECT_EQ(refusal->value, "light");
+  EXPECT_EQ(refusal->rule, "spec.dac.pai: no such PAI (got p-1)");
+  const absl::Status fieldless = Refuse(Reason::STORE_UNAVAILABLE, "the database is away");
+  EXPECT_EQ(Blame("product", "light", fieldless), fieldless);
+  EXPECT_TRUE(Blame("product", "light", absl::OkStatus()).ok());
+}
+
 // docs/calling.md lists the reasons between its two marks, for those who write clients.
 std::string ReasonsAsTheProgramHasThem() {
   std::string rows;
