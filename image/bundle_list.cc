@@ -15,7 +15,7 @@ constexpr std::string_view kGap = "  ";
 constexpr size_t kMaxLine = kDigestText + kGap.size() + kMaxBundleName;
 
 absl::Status Malformed(uint64_t line, absl::string_view rule) {
-  return RefuseField(Reason::FIELD_MALFORMED, absl::StrCat("list line ", line), "", rule);
+  return RefuseField(Reason::FIELD_MALFORMED, "list", "", absl::StrCat("line ", line, ": ", rule));
 }
 
 bool IsNamePart(std::string_view part) {

@@ -43,4 +43,11 @@ absl::Status Caller::CheckLot(std::string_view factory, std::string_view lot) co
                      "there is no such lot, or the caller has no grant on it");
 }
 
+absl::Status Caller::CheckEveryLot() const {
+  // Names have no '*', so only a grant on all matches.
+  if (Lists(factories, "*") && Lists(lots, "*")) return absl::OkStatus();
+  return RefuseField(Reason::LOT_NOT_GRANTED, "caller", uri,
+                     "this call needs a grant on all lots of all factories");
+}
+
 }  // namespace assay::access

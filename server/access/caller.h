@@ -37,6 +37,8 @@ struct Caller {
   // Granted by factory and by lot; LOT_NOT_GRANTED otherwise. The same answer for a lot that is not
   // there, so that a line cannot find out another factory's lots.
   absl::Status CheckLot(std::string_view factory, std::string_view lot) const;
+  // Granted all lots of all factories; LOT_NOT_GRANTED otherwise.
+  absl::Status CheckEveryLot() const;
 };
 
 }  // namespace assay::access

@@ -60,19 +60,12 @@ bool MaySee(const Caller& caller, const db::Proposal& proposal) {
   return proposal.factory.empty() || caller.CheckLot(proposal.factory, proposal.subject).ok();
 }
 
-absl::Status CheckRequestId(const std::string& id) {
-  if (id.empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, "request_id", "",
-                       "every mutating request carries one");
-  }
-  if (id.size() > 128) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "request_id", "", "must be at most 128 bytes");
-  }
-  if (!db::Storable(id)) {
-    return RefuseField(Reason::FIELD_MALFORMED, "request_id", "",
-                       "must be UTF-8 without a zero byte");
-  }
-  return absl::OkStatus();
+// What a recorded act's own call says: of the approval's request only the proposal is at fault.
+absl::Status OfAct(const db::Proposal& proposal, const absl::Status& status) {
+  const auto refusal = RefusalOf(status);
+  const bool of_approval = refusal && (refusal->field == "id" || refusal->field == "request_id" ||
+                                       refusal->field == "caller");
+  return of_approval ? status : Blame("id", proposal.id, status);
 }
 
 // The act as the ledger tells it, with both people.
@@ -82,6 +75,16 @@ void SignByBoth(const db::Proposal& proposal, const Caller& approver, db::Act& a
   detail["approved_by"] = approver.uri;
   detail["proposal"] = proposal.id;
   act.detail = detail.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// What an act's own call says of its request, as a path in the proposal's.
+absl::Status InProposal(const v1::GuardedAct& act, const absl::Status& status) {
+  const auto refusal = RefusalOf(status);
+  const auto* which = v1::GuardedAct::descriptor()->FindFieldByNumber(act.act_case());
+  if (!refusal || refusal->field.empty() || refusal->field == "caller" || which == nullptr) {
+    return status;
+  }
+  return Within(absl::StrCat("act.", which->name()), status);
 }
 
 absl::Status Rehearsed() { return absl::CancelledError("rehearsed"); }
@@ -143,7 +146,7 @@ absl::StatusOr<v1::ProposeResponse> ApprovalDesk::Propose(const Caller& caller,
                                                           const v1::ProposeRequest& request) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
   auto draft = Rehearse(caller, request.act());
-  if (!draft.ok()) return draft.status();
+  if (!draft.ok()) return InProposal(request.act(), draft.status());
   v1::ProposeResponse response;
   if (request.dry_run()) {
     draft->id.clear();
@@ -224,7 +227,9 @@ absl::Status ApprovalDesk::DoApproved(const Caller& approver, const std::string&
                                       const db::Proposal& proposal, const v1::GuardedAct& act,
                                       v1::ApproveProposalResponse& response) {
   const auto proposer = find_caller_(proposal.proposer);
-  if (!proposer.ok()) return Within("proposer", proposer.status());
+  if (!proposer.ok()) {
+    return OfAct(proposal, Within("proposer", proposer.status()));
+  }
   bool asked = false;
   const lot::Guard guard = [&](const Caller&, const google::protobuf::Message& request,
                                const lot::GuardedEffect& effect, db::Act& made) -> absl::Status {
@@ -236,7 +241,8 @@ absl::Status ApprovalDesk::DoApproved(const Caller& approver, const std::string&
     SignByBoth(proposal, approver, made);
     return absl::OkStatus();
   };
-  ASSAY_RETURN_IF_ERROR(Perform(*proposer, act, guard, response));
+  const absl::Status performed = Perform(*proposer, act, guard, response);
+  if (!performed.ok()) return OfAct(proposal, performed);
   if (!asked) {
     return RefuseField(Reason::REQUEST_CONFLICT, "id", proposal.id,
                        "nothing is left to do: it is so already");
@@ -260,9 +266,13 @@ absl::StatusOr<v1::ApproveProposalResponse> ApprovalDesk::Decided(
 absl::StatusOr<v1::ApproveProposalResponse> ApprovalDesk::ApproveProposal(
     const Caller& caller, const v1::ApproveProposalRequest& request) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
-  ASSAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  ASSAY_RETURN_IF_ERROR(lot::CheckRequestId(request.request_id()));
   const auto proposal = Find(caller, request.id());
   if (!proposal.ok()) return proposal.status();
+  if (request.digest().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "digest", "",
+                       "that of the proposal as it was shown");
+  }
   if (AsBytes(request.digest()).size() != proposal->digest.size() ||
       !std::ranges::equal(AsBytes(request.digest()), proposal->digest)) {
     return RefuseField(Reason::REQUEST_CONFLICT, "digest", ToHex(AsBytes(request.digest())),
@@ -280,7 +290,7 @@ absl::StatusOr<v1::ApproveProposalResponse> ApprovalDesk::ApproveProposal(
   v1::ApproveProposalResponse response;
   // An approver is one who may do the act.
   const auto now = Rehearse(caller, act);
-  absl::Status status = now.ok() ? CheckUnchanged(*proposal, *now) : now.status();
+  absl::Status status = now.ok() ? CheckUnchanged(*proposal, *now) : OfAct(*proposal, now.status());
   if (status.ok() && !request.dry_run()) {
     status = DoApproved(caller, request.request_id(), *proposal, act, response);
   }
@@ -297,9 +307,9 @@ absl::StatusOr<v1::ApproveProposalResponse> ApprovalDesk::ApproveProposal(
 absl::StatusOr<v1::Proposal> ApprovalDesk::RejectProposal(
     const Caller& caller, const v1::RejectProposalRequest& request) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
-  ASSAY_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  ASSAY_RETURN_IF_ERROR(lot::CheckRequestId(request.request_id()));
   if (request.note().size() > kLongestNote) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "note", "", "must be at most 500 bytes");
+    return RefuseField(Reason::FIELD_TOO_LONG, "note", request.note(), "must be at most 500 bytes");
   }
   if (!db::Storable(request.note())) {
     return RefuseField(Reason::FIELD_MALFORMED, "note", "", "must be UTF-8 without a zero byte");

@@ -57,6 +57,11 @@ absl::StatusOr<db::Pai> Authority::AdoptedPai(const v1::AdoptPaiRequest& request
   pai.key_label = request.key_label();
   pai.created_at = clock_.Now();
   const auto key = token_->FindKey(pai.key_label);
+  if (HasReason(key.status(), Reason::HSM_KEY_MISSING)) {
+    // A label nobody has used before is rather mistyped than gone for a while.
+    return RefuseField(Reason::KEY_UNKNOWN, "key_label", pai.key_label,
+                       "the token has no key of this label");
+  }
   if (!key.ok()) return Within("key_label", key.status());
   if (const auto fit = CheckPaiKey(*key); !fit.ok()) return fit;
   pai.public_key = ToBytes(*key->public_point);

@@ -151,7 +151,8 @@ absl::StatusOr<v1::Pai> Authority::SignSandboxPai(const access::Caller& caller,
   if (pai->certificate.empty()) {
     auto certificate = SignPaiBySandboxPaa(*pai);
     if (!certificate.ok()) return certificate.status();
-    ASSAY_RETURN_IF_ERROR(CheckPai(*pai, *certificate, options_.sandbox_paa_certificate));
+    ASSAY_RETURN_IF_ERROR(
+        Blame("name", pai->name, CheckPai(*pai, *certificate, options_.sandbox_paa_certificate)));
     pai->certificate = *std::move(certificate);
     pai->paa_certificate = options_.sandbox_paa_certificate;
   } else if (pai->paa_certificate != options_.sandbox_paa_certificate) {
@@ -175,13 +176,15 @@ absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
     return RefuseField(Reason::PAI_NOT_ACTIVE, "name", pai->name, "retiring is for ever");
   }
   if (pai->state == db::PaiState::kPending) {
-    ASSAY_RETURN_IF_ERROR(CheckPai(*pai, pai->certificate, pai->paa_certificate));
+    ASSAY_RETURN_IF_ERROR(
+        Blame("name", pai->name, CheckPai(*pai, pai->certificate, pai->paa_certificate)));
     const auto key = token_->FindKey(pai->key_label);
     if (!key.ok()) return key.status();
-    ASSAY_RETURN_IF_ERROR(CheckPaiKey(*key));
+    ASSAY_RETURN_IF_ERROR(Blame("name", pai->name, CheckPaiKey(*key)));
     if (!std::ranges::equal(*key->public_point, pai->public_key)) {
-      return RefuseField(Reason::HSM_KEY_UNFIT, "key_label", pai->key_label,
-                         "the token holds another key than the PAI was created with");
+      return RefuseField(Reason::HSM_KEY_UNFIT, "name", pai->name,
+                         absl::StrCat("the token holds another key ", pai->key_label,
+                                      " than the PAI was created with"));
     }
     ASSAY_RETURN_IF_ERROR(token_->CheckHealth(pai->key_label));
   }

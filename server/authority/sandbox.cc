@@ -91,8 +91,12 @@ absl::StatusOr<matter::CertificationDeclaration> ReadDeclaration(
       request.certificate_id().empty() ? kDefaultCertificateId : request.certificate_id();
   cd.version_number = static_cast<uint16_t>(request.version_number());
   cd.certification_type = matter::CertificationDeclaration::kDevelopment;
-  if (request.dac_origin_vendor_id() > 0xFFFF || request.dac_origin_product_id() > 0xFFFF) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "dac_origin_vendor_id", "", "0 to 65535");
+  for (const auto& [field, value] :
+       {std::pair{"dac_origin_vendor_id", request.dac_origin_vendor_id()},
+        std::pair{"dac_origin_product_id", request.dac_origin_product_id()}}) {
+    if (value > 0xFFFF) {
+      return RefuseField(Reason::FIELD_OUT_OF_RANGE, field, std::to_string(value), "0 to 65535");
+    }
   }
   if (request.has_dac_origin_vendor_id()) {
     cd.dac_origin_vendor_id = static_cast<uint16_t>(request.dac_origin_vendor_id());

@@ -258,17 +258,13 @@ absl::Status CheckTicketForm(const std::string& ticket) {
   const bool plain = std::all_of(ticket.begin(), ticket.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
   });
-  if (ticket.size() > 128) return RefuseField(Reason::FIELD_TOO_LONG, "ticket", "", rule);
+  if (ticket.size() > 128) return RefuseField(Reason::FIELD_TOO_LONG, "ticket", ticket, rule);
   if (!plain) return RefuseField(Reason::FIELD_MALFORMED, "ticket", ticket, rule);
   return absl::OkStatus();
 }
 
 absl::Status CheckForm(const v1::IssueRequest& request) {
   ASSAY_RETURN_IF_ERROR(CheckTicketForm(request.ticket()));
-  if (request.lot().empty()) return RefuseField(Reason::FIELD_REQUIRED, "lot", "", "names the lot");
-  if (request.lot().size() > 64) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "lot", "", "must be at most 64 bytes");
-  }
   ASSAY_RETURN_IF_ERROR(lot::CheckName("lot", request.lot()));
   if (request.csr().size() > matter::kMaxCsrSize) {
     return RefuseField(Reason::CSR_TOO_LARGE, "csr", absl::StrCat(request.csr().size(), " bytes"),

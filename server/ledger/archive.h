@@ -48,6 +48,9 @@ class Archive {
 
  private:
   absl::StatusOr<uint64_t> SizeWithin(uint64_t size);
+  // LEDGER_PENDING where that many entries are placed, LEDGER_UNKNOWN where they are not.
+  absl::Status Unsigned(absl::string_view field, uint64_t value, uint64_t size_needed,
+                        uint64_t signed_size);
 
   const std::shared_ptr<db::LedgerStore> store_;
   StoreReader reader_;

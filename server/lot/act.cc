@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "base/refusal.h"
 #include "db/storable.h"
 
@@ -22,10 +23,44 @@ absl::Status CheckName(std::string_view field, std::string_view name) {
     return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
   });
   if (name.size() > 64 || !plain) {
-    return RefuseField(Reason::FIELD_MALFORMED, {field.data(), field.size()},
-                       {name.data(), std::min<size_t>(name.size(), 80)}, rule);
+    return RefuseField(plain ? Reason::FIELD_TOO_LONG : Reason::FIELD_MALFORMED,
+                       {field.data(), field.size()}, {name.data(), name.size()}, rule);
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckGiven(std::string_view field, std::string_view value) {
+  if (!value.empty()) return absl::OkStatus();
+  return RefuseField(Reason::FIELD_REQUIRED, {field.data(), field.size()}, "", "must be given");
+}
+
+absl::Status CheckRequestId(std::string_view request_id) {
+  const absl::string_view given(request_id.data(), request_id.size());
+  if (given.empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "request_id", "",
+                       "every mutating request carries one");
+  }
+  if (given.size() > 128) {
+    return RefuseField(Reason::FIELD_TOO_LONG, "request_id", given, "must be at most 128 bytes");
+  }
+  if (!db::Storable(request_id)) {
+    return RefuseField(Reason::FIELD_MALFORMED, "request_id", given,
+                       "must be UTF-8 without a zero byte");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> ReadSeconds(std::string_view field,
+                                    const google::protobuf::Duration& duration, int64_t least,
+                                    int64_t most, std::string_view rule) {
+  const bool whole = duration.nanos() >= 0 && duration.nanos() <= 999'999'999;
+  if (whole && duration.seconds() >= least && duration.seconds() <= most) {
+    return duration.seconds();
+  }
+  return RefuseField(Reason::FIELD_OUT_OF_RANGE, {field.data(), field.size()},
+                     absl::StrCat(duration.seconds(), " s",
+                                  whole ? "" : absl::StrCat(" and ", duration.nanos(), " ns")),
+                     {rule.data(), rule.size()});
 }
 
 std::string Deterministic(const google::protobuf::Message& message) {
@@ -51,17 +86,7 @@ absl::StatusOr<db::Act> MakeAct(const access::Caller& caller, std::string_view k
     act.request_id = content->GetReflection()->GetString(*content, field);
     content->GetReflection()->ClearField(content.get(), field);
   }
-  if (act.request_id.empty()) {
-    return RefuseField(Reason::FIELD_REQUIRED, "request_id", "",
-                       "every mutating request carries one");
-  }
-  if (act.request_id.size() > 128) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "request_id", "", "must be at most 128 bytes");
-  }
-  if (!db::Storable(act.request_id)) {
-    return RefuseField(Reason::FIELD_MALFORMED, "request_id", "",
-                       "must be UTF-8 without a zero byte");
-  }
+  ASSAY_RETURN_IF_ERROR(CheckRequestId(act.request_id));
   act.actor = caller.uri;
   act.kind = kind;
   act.subject = subject;

@@ -22,7 +22,7 @@ using access::Role;
 constexpr uint32_t kDefaultPage = 100;
 constexpr uint32_t kMaxPage = 1000;
 constexpr std::chrono::hours kDefaultRetention{24 * 30};
-constexpr std::chrono::hours kMaxRetention{24 * 3650};
+constexpr std::chrono::seconds kMaxRetention = std::chrono::hours(24 * 3650);
 
 google::protobuf::Timestamp Timestamp(absl::Time time) {
   google::protobuf::Timestamp stamp;
@@ -85,12 +85,10 @@ absl::StatusOr<uint64_t> CheckCount(uint64_t count) {
 
 absl::StatusOr<std::chrono::seconds> Retention(const v1::OpenLotRequest& request) {
   if (!request.has_retention()) return std::chrono::seconds(kDefaultRetention);
-  const int64_t seconds = request.retention().seconds();
-  if (seconds < 60 || std::chrono::seconds(seconds) > kMaxRetention) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "retention", absl::StrCat(seconds, " s"),
-                       "must be one minute to ten years");
-  }
-  return std::chrono::seconds(seconds);
+  const auto seconds = ReadSeconds("retention", request.retention(), 60, kMaxRetention.count(),
+                                   "must be one minute to ten years");
+  if (!seconds.ok()) return seconds.status();
+  return std::chrono::seconds(*seconds);
 }
 
 // A DAC that begins before its PAI or PAA chains for nobody, one that begins later is not valid
@@ -189,6 +187,9 @@ absl::StatusOr<v1::Product> Catalog::ApplyProduct(const Caller& caller,
   const auto done = store_->WasDone(*act);
   if (!done.ok()) return done.status();
   if (*done) return FoundProduct(request.name());
+  if (!request.has_spec()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "spec", "", "what the product is");
+  }
   const v1::ProductSpec spec = WithDefaults(request.spec());
   ASSAY_RETURN_IF_ERROR(CheckProductSpec(spec, options_.production));
   ASSAY_RETURN_IF_ERROR(CheckDeclaration(spec));
@@ -240,6 +241,30 @@ absl::Status Catalog::Ask(const Guard* guard, const Caller& caller,
   return asked ? asked(caller, request, effect, act) : absl::OkStatus();
 }
 
+absl::StatusOr<std::string> Catalog::CheckIssuable(const v1::ProductSpec& spec) {
+  ASSAY_RETURN_IF_ERROR(CheckProductSpec(spec, options_.production));
+  ASSAY_RETURN_IF_ERROR(CheckDeclaration(spec));
+  const v1::Attestation attestation = spec.dac().attestation();
+  if (attestation != v1::ATTESTATION_SERVER_KEY && attestation != v1::ATTESTATION_CSR) {
+    return "no DACs of ours";
+  }
+  std::optional<matter::CertificationDeclaration> cd;
+  if (!spec.certification_declaration().empty()) {
+    const auto envelope = matter::ParseCdEnvelope(AsBytes(spec.certification_declaration()));
+    if (!envelope.ok()) return envelope.status();
+    auto decoded = matter::DecodeCdContent(envelope->content);
+    if (!decoded.ok()) return decoded.status();
+    cd = *std::move(decoded);
+  }
+  const auto pai = ChoosePai(*store_, spec.dac(), DacIdsOf(spec, cd));
+  if (!pai.ok()) return pai.status();
+  const auto start = matter::ChooseDacNotBefore(clock_.Now(), absl::ZeroDuration(),
+                                                pai->certificate, pai->paa ? &*pai->paa : nullptr);
+  if (!start.ok()) return start.status();
+  ASSAY_RETURN_IF_ERROR(CheckValidFrom(spec.dac(), *pai, clock_.Now()));
+  return absl::StrCat("DACs by PAI ", pai->name);
+}
+
 absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLotRequest& request,
                                          const Guard* guard) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(Role::kOperator));
@@ -259,6 +284,7 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
   if (!count.ok()) return count.status();
   const auto retention = Retention(request);
   if (!retention.ok()) return retention.status();
+  ASSAY_RETURN_IF_ERROR(CheckName("product", request.product()));
   const auto product = store_->FindProduct(request.product());
   if (!product.ok()) return product.status();
   v1::ProductSpec spec;
@@ -266,38 +292,19 @@ absl::StatusOr<v1::Lot> Catalog::OpenLot(const Caller& caller, const v1::OpenLot
     return Refuse(Reason::INTERNAL, absl::StrCat("product ", product->name, " cannot be read"));
   }
   // Signers and PAIs may have changed since the product was registered.
-  ASSAY_RETURN_IF_ERROR(CheckProductSpec(spec, options_.production));
-  ASSAY_RETURN_IF_ERROR(CheckDeclaration(spec));
-  std::string signer = "no DACs of ours";
-  if (const auto attestation = spec.dac().attestation();
-      attestation == v1::ATTESTATION_SERVER_KEY || attestation == v1::ATTESTATION_CSR) {
-    std::optional<matter::CertificationDeclaration> cd;
-    if (!spec.certification_declaration().empty()) {
-      const auto envelope = matter::ParseCdEnvelope(AsBytes(spec.certification_declaration()));
-      if (!envelope.ok()) return envelope.status();
-      auto decoded = matter::DecodeCdContent(envelope->content);
-      if (!decoded.ok()) return decoded.status();
-      cd = *std::move(decoded);
-    }
-    const auto pai = ChoosePai(*store_, spec.dac(), DacIdsOf(spec, cd));
-    if (!pai.ok()) return pai.status();
-    const auto start = matter::ChooseDacNotBefore(
-        clock_.Now(), absl::ZeroDuration(), pai->certificate, pai->paa ? &*pai->paa : nullptr);
-    if (!start.ok()) return start.status();
-    ASSAY_RETURN_IF_ERROR(CheckValidFrom(spec.dac(), *pai, clock_.Now()));
-    signer = absl::StrCat("DACs by PAI ", pai->name);
-  }
+  const auto signer = CheckIssuable(spec);
+  if (!signer.ok()) return Blame("product", product->name, signer.status());
   // A lot that is there is answered or refused by the store, without an effect.
   const bool there = store_->FindLot(request.name()).ok();
   if (there && guard != nullptr) {
-    return RefuseField(Reason::LOT_CONFLICT, "lot", request.name(), "exists already");
+    return RefuseField(Reason::LOT_CONFLICT, "name", request.name(), "exists already");
   }
   if (!there) {
     const GuardedEffect effect{
         absl::StrFormat("open lot %s for factory %s: %d identities of product %s, revision %d "
                         "(VID 0x%04X, PID 0x%04X), %s, sealed images kept for %d hours",
                         request.name(), request.factory(), *count, product->name, product->revision,
-                        product->vendor_id, product->product_id, signer,
+                        product->vendor_id, product->product_id, *signer,
                         std::chrono::ceil<std::chrono::hours>(*retention).count()),
         request.factory()};
     ASSAY_RETURN_IF_ERROR(Ask(guard, caller, request, effect, *act));
@@ -336,7 +343,7 @@ absl::StatusOr<v1::Lot> Catalog::RaiseLot(const Caller& caller, const v1::RaiseL
   const bool can = before->state == db::LotState::kOpen && *count > before->count;
   if (guard != nullptr) {
     if (before->state != db::LotState::kOpen) {
-      return RefuseField(Reason::LOT_NOT_OPEN, "lot", before->name, "the lot is closed");
+      return RefuseField(Reason::LOT_NOT_OPEN, "name", before->name, "the lot is closed");
     }
     if (!can) {
       return RefuseField(Reason::FIELD_OUT_OF_RANGE, "count", absl::StrCat(*count),

@@ -49,6 +49,8 @@ class Catalog {
  private:
   // The declaration against its signers, the product and the PAI that would sign.
   absl::Status CheckDeclaration(const v1::ProductSpec& spec);
+  // Whether a lot of this product could issue now; says, for people, who signs its DACs.
+  absl::StatusOr<std::string> CheckIssuable(const v1::ProductSpec& spec);
   absl::Status Ask(const Guard* guard, const access::Caller& caller,
                    const google::protobuf::Message& request, const GuardedEffect& effect,
                    db::Act& act) const;

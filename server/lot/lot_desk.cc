@@ -43,7 +43,7 @@ absl::Status CheckLine(const std::string& line) {
     return RefuseField(Reason::FIELD_REQUIRED, "line", "", "names the line the places are for");
   }
   if (line.size() > 256) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "line", "", "must be at most 256 bytes");
+    return RefuseField(Reason::FIELD_TOO_LONG, "line", line, "must be at most 256 bytes");
   }
   return absl::OkStatus();
 }
@@ -108,16 +108,14 @@ absl::StatusOr<v1::LotLease> LotDesk::GrantLease(const Caller& caller,
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "count", absl::StrCat(request.count()),
                        "must be 1 to 100000000");
   }
-  const int64_t seconds = request.lasts().seconds();
-  if (seconds < 1 || seconds > kLongestLease) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, "lasts", absl::StrCat(seconds, " s"),
-                       "must be one second to 366 days");
-  }
+  const auto seconds =
+      ReadSeconds("lasts", request.lasts(), 1, kLongestLease, "must be one second to 366 days");
+  if (!seconds.ok()) return seconds.status();
   db::LotLease lease;
   lease.lot = request.lot();
   lease.line = request.line();
   lease.count = request.count();
-  const auto granted = leases_->GrantLease(*act, lease, std::chrono::seconds(seconds));
+  const auto granted = leases_->GrantLease(*act, lease, std::chrono::seconds(*seconds));
   if (!granted.ok()) return granted.status();
   const auto listed = leases_->ListLeases(request.lot());
   return ToProto(*granted, listed.ok() ? listed->now : granted->granted_at);
@@ -129,6 +127,9 @@ absl::StatusOr<v1::LotLease> LotDesk::ReleaseLease(const Caller& caller,
   ASSAY_RETURN_IF_ERROR(CheckLot(caller, request.lot()));
   const auto act = MakeAct(caller, "lot.release", request.lot(), request);
   if (!act.ok()) return act.status();
+  if (request.id().empty()) {
+    return RefuseField(Reason::FIELD_REQUIRED, "id", "", "which lease");
+  }
   int64_t id = 0;
   if (!absl::SimpleAtoi(request.id(), &id) || id < 1) {
     return RefuseField(Reason::FIELD_MALFORMED, "id", request.id(),

@@ -63,17 +63,20 @@ absl::Status CheckCommissioning(const v1::ProductSpec& spec) {
                       "must be standard (0), user intent (1) or custom (2)");
   }
   if (const uint32_t n = spec.rotating_id().length();
-      n != 0 && (!spec.rotating_id().enabled() || n < 16 || n > 32)) {
+      n != 0 && (!spec.rotating_id().enabled() || n != kDefaultRotatingIdLength)) {
     return OutOfRange("spec.rotating_id.length", n,
-                      "must be 16 to 32 bytes, with the rotating id enabled");
+                      "must be 16 bytes, with the rotating id enabled");
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckDac(const v1::DacProfile& dac, bool production) {
+absl::Status CheckDac(const v1::DacProfile& dac) {
   if (!v1::Attestation_IsValid(dac.attestation()) ||
       dac.attestation() == v1::ATTESTATION_UNSPECIFIED) {
-    return RefuseField(Reason::FIELD_REQUIRED, "spec.dac.attestation", "",
+    const bool given = dac.attestation() != v1::ATTESTATION_UNSPECIFIED;
+    return RefuseField(given ? Reason::FIELD_OUT_OF_RANGE : Reason::FIELD_REQUIRED,
+                       "spec.dac.attestation",
+                       given ? absl::StrCat(static_cast<int>(dac.attestation())) : "",
                        "must say where the DAC comes from: none, server key, CSR or given");
   }
   if (!v1::DacProfile::Lifetime_IsValid(dac.lifetime())) {
@@ -88,10 +91,15 @@ absl::Status CheckDac(const v1::DacProfile& dac, bool production) {
     return RefuseField(Reason::FIELDS_CONTRADICT, "spec.dac.lifetime_days",
                        absl::StrCat(dac.lifetime_days()), "is given only with a lifetime in days");
   }
-  if (production && dac.attestation() == v1::ATTESTATION_UNSPECIFIED) {
-    return RefuseField(Reason::FIELD_REQUIRED, "spec.dac.attestation", "", "is required");
-  }
   return absl::OkStatus();
+}
+
+// Whom it is by and what it covers is looked at where signers and PAIs are known; but what is no
+// declaration at all is not to be told as one that is too large for the image.
+absl::Status CheckReadable(const std::string& declaration) {
+  if (declaration.empty()) return absl::OkStatus();
+  return Within("spec.certification_declaration",
+                matter::ParseCdEnvelope(AsBytes(declaration)).status());
 }
 
 absl::Status CheckImageSize(const v1::ImageOptions& image) {
@@ -143,6 +151,27 @@ absl::Status InExtraKeys(const absl::Status& status) {
   if (!refusal || refusal->field.empty()) return status;
   return RefuseField(refusal->reason, "spec.extra_keys", "",
                      absl::StrCat(refusal->field, ": ", refusal->rule));
+}
+
+absl::StatusOr<image::SupportedMode> ModeOf(const v1::SupportedMode& mode,
+                                            const std::string& field) {
+  if (mode.endpoint() > 0xFFFF) {
+    return OutOfRange(field + ".endpoint", mode.endpoint(), "must be 0 to 65535");
+  }
+  if (mode.mode() > 0xFF) return OutOfRange(field + ".mode", mode.mode(), "must be 0 to 255");
+  image::SupportedMode made{
+      static_cast<uint16_t>(mode.endpoint()), mode.label(), static_cast<uint8_t>(mode.mode()), {}};
+  for (int i = 0; i < mode.tags_size(); ++i) {
+    const v1::SemanticTag& tag = mode.tags(i);
+    const std::string in = absl::StrCat(field, ".tags[", i, "]");
+    if (tag.value() > 0xFFFF) return OutOfRange(in + ".value", tag.value(), "must be 0 to 65535");
+    if (tag.manufacturer_code() > 0xFFFF) {
+      return OutOfRange(in + ".manufacturer_code", tag.manufacturer_code(), "must be 0 to 65535");
+    }
+    made.tags.push_back(
+        {static_cast<uint16_t>(tag.value()), static_cast<uint16_t>(tag.manufacturer_code())});
+  }
+  return made;
 }
 
 // A device that is as large as any of this product can be.
@@ -276,41 +305,30 @@ absl::StatusOr<image::FactoryContent> CommonContent(const v1::ProductSpec& spec)
                          "must be one of the specification's colours, black to gold");
     }
   }
-  for (const std::string& name : spec.calendar_types()) {
+  for (int i = 0; i < spec.calendar_types_size(); ++i) {
+    const std::string& name = spec.calendar_types(i);
     const auto calendar = image::CalendarOf(name);
     if (!calendar) {
-      return RefuseField(Reason::FIELD_OUT_OF_RANGE, "spec.calendar_types", name,
+      return RefuseField(Reason::FIELD_OUT_OF_RANGE, absl::StrCat("spec.calendar_types[", i, "]"),
+                         name,
                          "must be one of the specification's calendars, Buddhist to Taiwanese");
     }
     content.calendar_types = content.calendar_types.value_or(0) | 1u << *calendar;
   }
   content.locales.assign(spec.locales().begin(), spec.locales().end());
-  for (const v1::FixedLabel& label : spec.fixed_labels()) {
+  for (int i = 0; i < spec.fixed_labels_size(); ++i) {
+    const v1::FixedLabel& label = spec.fixed_labels(i);
     if (label.endpoint() > 0xFFFF) {
-      return OutOfRange("spec.fixed_labels.endpoint", label.endpoint(), "must be 0 to 65535");
+      return OutOfRange(absl::StrCat("spec.fixed_labels[", i, "].endpoint"), label.endpoint(),
+                        "must be 0 to 65535");
     }
     content.fixed_labels.push_back(
         {static_cast<uint16_t>(label.endpoint()), label.label(), label.value()});
   }
-  for (const v1::SupportedMode& mode : spec.supported_modes()) {
-    if (mode.endpoint() > 0xFFFF || mode.mode() > 0xFF) {
-      return OutOfRange("spec.supported_modes",
-                        mode.endpoint() > 0xFFFF ? mode.endpoint() : mode.mode(),
-                        "endpoint must be 0 to 65535 and mode 0 to 255");
-    }
-    image::SupportedMode made{static_cast<uint16_t>(mode.endpoint()),
-                              mode.label(),
-                              static_cast<uint8_t>(mode.mode()),
-                              {}};
-    for (const v1::SemanticTag& tag : mode.tags()) {
-      if (tag.value() > 0xFFFF || tag.manufacturer_code() > 0xFFFF) {
-        return OutOfRange("spec.supported_modes.tags", tag.value(),
-                          "values and codes must be 0 to 65535");
-      }
-      made.tags.push_back(
-          {static_cast<uint16_t>(tag.value()), static_cast<uint16_t>(tag.manufacturer_code())});
-    }
-    content.supported_modes.push_back(std::move(made));
+  for (int i = 0; i < spec.supported_modes_size(); ++i) {
+    auto mode = ModeOf(spec.supported_modes(i), absl::StrCat("spec.supported_modes[", i, "]"));
+    if (!mode.ok()) return mode.status();
+    content.supported_modes.push_back(*std::move(mode));
   }
   const v1::SecureCert& secure_cert = spec.image().secure_cert();
   content.placement = {secure_cert.attestation(), secure_cert.commissioning(),
@@ -365,8 +383,9 @@ matter::SetupPayload CommonPayload(const v1::ProductSpec& spec) {
 absl::Status CheckProductSpec(const v1::ProductSpec& spec, bool production) {
   ASSAY_RETURN_IF_ERROR(CheckIds(spec, production));
   ASSAY_RETURN_IF_ERROR(CheckCommissioning(spec));
-  ASSAY_RETURN_IF_ERROR(CheckDac(spec.dac(), production));
+  ASSAY_RETURN_IF_ERROR(CheckDac(spec.dac()));
   ASSAY_RETURN_IF_ERROR(CheckImageSize(spec.image()));
+  ASSAY_RETURN_IF_ERROR(CheckReadable(spec.certification_declaration()));
   ASSAY_RETURN_IF_ERROR(CheckExtraKeys(spec));
   return CheckSampleImage(spec);
 }

@@ -83,7 +83,8 @@ class Lists final : public CivetHandler {
     if (!asked) return Fail(connection, "404 Not Found");
     const auto crl = press_.Serve(asked->issuer, asked->part);
     if (!crl.ok()) {
-      const bool unknown = HasReason(crl.status(), Reason::PAI_UNKNOWN);
+      const bool unknown = HasReason(crl.status(), Reason::PAI_UNKNOWN) ||
+                           HasReason(crl.status(), Reason::CRL_UNKNOWN);
       return Fail(connection, unknown ? "404 Not Found" : "503 Service Unavailable");
     }
     const std::string tag = absl::StrCat("\"", (*crl)->number, "\"");

@@ -20,8 +20,8 @@ constexpr absl::Duration kLookAgain = absl::Seconds(5);
 constexpr char kDelegateKeyPrefix[] = "assay-crl-";
 
 absl::Status NoSuchList(const std::string& issuer, uint32_t part) {
-  return RefuseField(Reason::PAI_UNKNOWN, "part", absl::StrCat(issuer, "/", part),
-                     "there is no such list");
+  return RefuseField(Reason::CRL_UNKNOWN, "part", absl::StrCat(part),
+                     absl::StrCat("there is no such list of ", issuer));
 }
 
 Bytes BigEndian(uint64_t value) {

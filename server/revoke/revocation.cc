@@ -231,6 +231,7 @@ absl::StatusOr<v1::CrlIssuer> Revocation::Describe(const Issuer& issuer) {
 absl::StatusOr<v1::CrlIssuer> Revocation::DelegateCrl(const access::Caller& caller,
                                                       const v1::DelegateCrlRequest& request) {
   ASSAY_RETURN_IF_ERROR(caller.CheckRole(access::Role::kOperator));
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("name", request.name()));
   const auto issuer = press_.FindIssuer(request.name());
   if (!issuer.ok()) return issuer.status();
   const auto state = revocations_->FindCrlState(issuer->name);
@@ -253,6 +254,7 @@ absl::StatusOr<v1::CrlIssuer> Revocation::DelegateCrl(const access::Caller& call
 absl::StatusOr<v1::Crl> Revocation::GetCrl(const access::Caller& caller,
                                            const v1::GetCrlRequest& request) {
   ASSAY_RETURN_IF_ERROR(MayRead(caller));
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("issuer", request.issuer()));
   const auto issuer = press_.FindIssuer(request.issuer());
   if (!issuer.ok()) return issuer.status();
   if (request.fresh()) {
@@ -301,6 +303,7 @@ absl::StatusOr<v1::GetRevocationSetResponse> Revocation::GetRevocationSet(
 absl::StatusOr<v1::GetDistributionPointsResponse> Revocation::GetDistributionPoints(
     const access::Caller& caller, const v1::GetDistributionPointsRequest& request) {
   ASSAY_RETURN_IF_ERROR(MayRead(caller));
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("issuer", request.issuer()));
   const auto points = DistributionPoints(press_, *revocations_, request.issuer());
   if (!points.ok()) return points.status();
   v1::GetDistributionPointsResponse response;

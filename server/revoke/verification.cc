@@ -42,7 +42,7 @@ absl::Status CheckFields(const v1::VerifyDeviceRequest& request) {
       return RefuseField(Reason::FIELD_REQUIRED, field, "", "the device's answer is needed whole");
     }
     if (value->size() > kMaxEvidenceSize) {
-      return RefuseField(Reason::FIELD_TOO_LONG, field, std::to_string(value->size()),
+      return RefuseField(Reason::FIELD_TOO_LONG, field, absl::StrCat(value->size(), " bytes"),
                          "at most 4096 bytes");
     }
   }
@@ -173,7 +173,10 @@ absl::StatusOr<db::ManifestRow> Verification::FindUnit(
   std::string device_id = request.device_id();
   if (device_id.empty()) {
     if (request.lot().empty() || request.ticket().empty()) {
-      return RefuseField(Reason::FIELD_REQUIRED, "device_id", "", "a device id, or lot and ticket");
+      const char* field = !request.lot().empty()      ? "ticket"
+                          : !request.ticket().empty() ? "lot"
+                                                      : "device_id";
+      return RefuseField(Reason::FIELD_REQUIRED, field, "", "a device id, or lot and ticket");
     }
     const auto lot = store_->FindLot(request.lot());
     if (HasReason(lot.status(), Reason::LOT_UNKNOWN)) {

@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "base/refusal.h"
 #include "google/protobuf/util/json_util.h"
+#include "server/lot/act.h"
 #include "server/rpc/export_stream.h"
 #include "server/rpc/unary.h"
 
@@ -28,7 +29,9 @@ absl::StatusOr<absl::Time> ReadTime(const char* field, const google::protobuf::T
                     kLastSecond = 253402300799;  // 0001-01-01 to 9999-12-31
   if (stamp.seconds() < kFirstSecond || stamp.seconds() > kLastSecond || stamp.nanos() < 0 ||
       stamp.nanos() > 999'999'999) {
-    return RefuseField(Reason::FIELD_OUT_OF_RANGE, field, "", "must lie in the years 1 to 9999");
+    return RefuseField(Reason::FIELD_OUT_OF_RANGE, field,
+                       absl::StrCat(stamp.seconds(), " s and ", stamp.nanos(), " ns since 1970"),
+                       "must lie in the years 1 to 9999");
   }
   return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
@@ -141,9 +144,13 @@ absl::StatusOr<v1::ManifestRow> AuditService::FindDevice(
     const access::Caller& caller, const v1::GetDeviceRequest& request) const {
   absl::StatusOr<db::ManifestRow> stored =
       RefuseField(Reason::FIELD_REQUIRED, "by", "", "give device_id or dac_serial");
-  if (request.has_device_id()) stored = store_->FindDevice(request.device_id());
-  if (request.has_dac_serial())
+  if (request.has_device_id()) {
+    ASSAY_RETURN_IF_ERROR(lot::CheckGiven("device_id", request.device_id()));
+    stored = store_->FindDevice(request.device_id());
+  } else if (request.has_dac_serial()) {
+    ASSAY_RETURN_IF_ERROR(lot::CheckGiven("dac_serial", request.dac_serial()));
     stored = store_->FindDeviceByDacSerial(AsBytes(request.dac_serial()));
+  }
   if (!stored.ok()) return stored.status();
   // The same answer as for a device that is not there, so that nobody learns of another factory's
   // devices.

@@ -8,6 +8,7 @@
 #include "image/erased_flash.h"
 #include "server/rpc/authorize.h"
 #include "server/rpc/error_map.h"
+#include "server/rpc/field_path.h"
 #include "server/rpc/identity.h"
 #include "server/rpc/trace.h"
 
@@ -29,7 +30,8 @@ void Call::About(std::string_view ticket, std::string_view lot) {
   lot_ = lot.substr(0, 64);
 }
 
-grpc::Status Call::End(const absl::Status& status) {
+grpc::Status Call::End(const absl::Status& ended) {
+  const absl::Status status = InRequestsWords(method_, ended);
   const auto took = std::chrono::steady_clock::now() - began_;
   const std::string_view outcome = OutcomeName(status);
   observer_->CallEnded(method_, outcome, took);

@@ -5,6 +5,7 @@
 
 #include "base/refusal.h"
 #include "server/access/unit.h"
+#include "server/lot/act.h"
 #include "server/rpc/receipt_answer.h"
 #include "server/rpc/unary.h"
 
@@ -62,6 +63,8 @@ absl::StatusOr<std::string> LedgerService::DeviceOf(const access::Caller& caller
                                                     const v1::GetReceiptsRequest& request) const {
   std::string device_id = request.device_id();
   if (request.has_ticket()) {
+    ASSAY_RETURN_IF_ERROR(lot::CheckGiven("ticket.lot", request.ticket().lot()));
+    ASSAY_RETURN_IF_ERROR(lot::CheckGiven("ticket.ticket", request.ticket().ticket()));
     const auto lot = store_->FindLot(request.ticket().lot());
     if (HasReason(lot.status(), Reason::LOT_UNKNOWN)) {
       // As for a lot that is not granted.
@@ -128,16 +131,14 @@ absl::StatusOr<v1::ReadTileResponse> LedgerService::Tile(const v1::ReadTileReque
 
 absl::StatusOr<v1::ReadEntriesResponse> LedgerService::Entries(
     const access::Caller& caller, const v1::ReadEntriesRequest& request) {
-  // Entries of all factories stand side by side. Names have no '*', so only a grant on all matches.
-  ASSAY_RETURN_IF_ERROR(caller.CheckLot("*", "*"));
+  // Entries of all factories stand side by side.
+  ASSAY_RETURN_IF_ERROR(caller.CheckEveryLot());
   if (request.count() > kMostEntries) {
     return RefuseField(Reason::FIELD_OUT_OF_RANGE, "count", std::to_string(request.count()),
                        "must be 1 to 1024");
   }
-  if (request.first() >> 62 != 0) {
-    return RefuseField(Reason::LEDGER_UNKNOWN, "first", std::to_string(request.first()),
-                       "there is no such entry");
-  }
+  // Beyond the end there is nothing, however far.
+  if (request.first() >> 62 != 0) return v1::ReadEntriesResponse();
   const uint32_t count = request.count() == 0 ? kUsualEntries : request.count();
   auto entries = archive_.ReadEntries(request.first(), static_cast<int>(count));
   if (!entries.ok()) return entries.status();

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "server/lot/act.h"
 #include "server/rpc/record_export.h"
 #include "server/rpc/unary.h"
 
@@ -53,11 +54,12 @@ absl::StatusOr<std::string> RecordsService::DeviceOf(const access::Caller& calle
   std::string value;
   switch (request.by_case()) {
     case v1::GetHistoryRequest::kDeviceId:
+      ASSAY_RETURN_IF_ERROR(lot::CheckGiven("device_id", request.device_id()));
       return request.device_id();
     case v1::GetHistoryRequest::kDacSerial:
       field = "dac_serial";
       value = ToUpperHex(AsBytes(request.dac_serial()));
-      if (value.empty()) return NoSuchDevice(field, value);
+      ASSAY_RETURN_IF_ERROR(lot::CheckGiven(field, value));
       filter.dac_serial = ToBytes(AsBytes(request.dac_serial()));
       break;
     case v1::GetHistoryRequest::kDacSkid:
@@ -69,11 +71,9 @@ absl::StatusOr<std::string> RecordsService::DeviceOf(const access::Caller& calle
       filter.dac_skid = ToBytes(AsBytes(request.dac_skid()));
       break;
     case v1::GetHistoryRequest::kSerialNumber:
-      field = "serial_number";
+      field = "serial_number.serial_number";
       value = request.serial_number().serial_number();
-      if (request.serial_number().serial_number().empty()) {
-        return RefuseField(Reason::FIELD_REQUIRED, "serial_number", "", "names the device");
-      }
+      ASSAY_RETURN_IF_ERROR(lot::CheckGiven(field, value));
       filter.lot = request.serial_number().lot();
       filter.serial_number = request.serial_number().serial_number();
       break;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/refusal.h"
+#include "server/lot/act.h"
 #include "server/rpc/receipt_answer.h"
 #include "server/rpc/unary.h"
 #include "tlog/checkpoint.h"
@@ -34,11 +35,14 @@ WitnessService::WitnessService(const FrontDesk& desk, BlockingPool& pool,
 
 absl::StatusOr<v1::AddCosignatureResponse> WitnessService::Add(
     const access::Caller& caller, const v1::AddCosignatureRequest& request) {
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("verifier_key", request.verifier_key()));
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("note", request.note()));
   if (request.note().size() > kMostText) {
-    return RefuseField(Reason::FIELD_TOO_LONG, "note", "", "must be at most 65536 bytes");
+    return RefuseField(Reason::FIELD_TOO_LONG, "note", request.note(),
+                       "must be at most 65536 bytes");
   }
   const auto key = tlog::NoteKey::Parse(request.verifier_key());
-  if (!key.ok()) return Within("verifier_key", key.status());
+  if (!key.ok()) return Blame("verifier_key", request.verifier_key(), key.status());
   if (key->type() != kCosignature) {
     return RefuseField(Reason::FIELD_MALFORMED, "verifier_key", key->name(),
                        "must be a witness's key, type 04");
@@ -46,7 +50,7 @@ absl::StatusOr<v1::AddCosignatureResponse> WitnessService::Add(
   const auto note = tlog::ParseNote(request.note());
   if (!note.ok()) return note.status();
   const auto checkpoint = tlog::ParseCheckpoint(note->text);
-  if (!checkpoint.ok()) return checkpoint.status();
+  if (!checkpoint.ok()) return Blame("note", "", checkpoint.status());
   const auto line = std::ranges::find_if(note->signatures, [&](const tlog::NoteSignature& one) {
     return one.name == key->name() && one.id == key->id();
   });
@@ -102,6 +106,7 @@ absl::StatusOr<db::CosignedCheckpoint> WitnessService::Newest(uint32_t least) {
 
 absl::StatusOr<v1::GetReceiptsResponse> WitnessService::Receipts(
     const access::Caller& caller, const v1::GetCosignedReceiptsRequest& request) {
+  ASSAY_RETURN_IF_ERROR(lot::CheckGiven("device_id", request.device_id()));
   const auto row = store_->FindDevice(request.device_id());
   if (!row.ok()) return row.status();
   if (!caller.CheckLot(row->factory, row->lot).ok()) {

@@ -4,6 +4,8 @@
 #include "assay/v1/approval.grpc.pb.h"
 #include "assay/v1/bundle.grpc.pb.h"
 #include "assay/v1/ledger.grpc.pb.h"
+#include "assay/v1/lot.grpc.pb.h"
+#include "assay/v1/pai_key.grpc.pb.h"
 #include "assay/v1/witness.grpc.pb.h"
 #include "tests/integration/office.h"
 
@@ -148,6 +150,135 @@ TEST_F(RefusalsTest, AListBegunForOneLotIsNotSignedForAnother) {
   writer->Write(piece);
   writer->WritesDone();
   ExpectNames(writer->Finish(), "FIELDS_CONTRADICT", "lot", "another");
+}
+
+TEST_F(RefusalsTest, WhatIsMissingIsSaidToBeMissingAndNotUnknown) {
+  const auto audit = v1::AuditService::NewStub(office.ChannelAs(kAuditor));
+  v1::GetDeviceRequest device;
+  device.set_device_id("");
+  v1::ManifestRow row;
+  ExpectNames(audit->GetDevice(Context().get(), device, &row), "FIELD_REQUIRED", "device_id", "");
+  const auto authority = v1::AuthorityService::NewStub(office.ChannelAs(kAuditor));
+  v1::Crl crl;
+  ExpectNames(authority->GetCrl(Context().get(), {}, &crl), "FIELD_REQUIRED", "issuer", "");
+  v1::GetReceiptsRequest of_ticket;
+  of_ticket.mutable_ticket();
+  v1::GetReceiptsResponse receipts;
+  ExpectNames(Ledger(kAuditor)->GetReceipts(Context().get(), of_ticket, &receipts),
+              "FIELD_REQUIRED", "ticket.lot", "");
+  v1::OpenLotRequest open;
+  open.set_request_id(office.NextId());
+  open.set_name("without-product");
+  open.set_factory("north");
+  open.set_count(1);
+  v1::Lot lot;
+  ExpectNames(Catalog(kOperator)->OpenLot(Context().get(), open, &lot), "FIELD_REQUIRED", "product",
+              "");
+  v1::ApplyProductRequest apply;
+  apply.set_request_id(office.NextId());
+  apply.set_name("without-spec");
+  v1::Product product;
+  ExpectNames(Catalog(kOperator)->ApplyProduct(Context().get(), apply, &product), "FIELD_REQUIRED",
+              "spec", "");
+  const auto approvals = v1::ApprovalService::NewStub(office.ChannelAs(kOperator));
+  v1::ProposeRequest propose;
+  propose.mutable_act()->mutable_open_lot()->set_request_id(office.NextId());
+  v1::ProposeResponse proposed;
+  ExpectNames(approvals->Propose(Context().get(), propose, &proposed), "FIELD_REQUIRED",
+              "act.open_lot.name", "");
+}
+
+TEST_F(RefusalsTest, ANameThatIsTooLongIsToldByItsBeginning) {
+  v1::GetLotRequest request;
+  request.set_name(std::string(200, 'n'));
+  v1::Lot lot;
+  ExpectNames(Catalog(kOperator)->GetLot(Context().get(), request, &lot), "FIELD_TOO_LONG", "name",
+              std::string(64, 'n') + "... of 200 bytes");
+  request.set_name("no/name");
+  ExpectNames(Catalog(kOperator)->GetLot(Context().get(), request, &lot), "FIELD_MALFORMED", "name",
+              "no/name");
+  request.set_name("nobodys");
+  ExpectNames(Catalog(kOperator)->GetLot(Context().get(), request, &lot), "LOT_UNKNOWN", "name",
+              "nobodys");
+}
+
+TEST_F(RefusalsTest, AProductsFaultsAreToldByTheirPathAndTheFirstOneFirst) {
+  v1::ApplyProductRequest apply;
+  apply.set_request_id(office.NextId());
+  apply.set_name("faulty");
+  const auto expect = [&](const v1::ProductSpec& spec, const char* reason, const char* field,
+                          const char* value) {
+    *apply.mutable_spec() = spec;
+    v1::Product product;
+    ExpectNames(Catalog(kOperator)->ApplyProduct(Context().get(), apply, &product), reason, field,
+                value);
+  };
+  v1::ProductSpec spec = office.Light();
+  spec.mutable_dac()->set_attestation(static_cast<v1::Attestation>(77));
+  expect(spec, "FIELD_OUT_OF_RANGE", "spec.dac.attestation", "77");
+  spec = office.Light();
+  // Too large for the image as well, but no declaration in the first place.
+  spec.set_certification_declaration(std::string(100'000, 'x'));
+  expect(spec, "CD_MALFORMED", "spec.certification_declaration", "");
+  spec = office.Light();
+  spec.mutable_rotating_id()->set_enabled(true);
+  spec.mutable_rotating_id()->set_length(17);
+  expect(spec, "FIELD_OUT_OF_RANGE", "spec.rotating_id.length", "17");
+  spec = office.Light();
+  spec.add_supported_modes()->set_label("quiet");
+  spec.add_supported_modes()->add_tags()->set_value(65'536);
+  expect(spec, "FIELD_OUT_OF_RANGE", "spec.supported_modes[1].tags[0].value", "65536");
+}
+
+TEST_F(RefusalsTest, AProductThatCannotIssueYetIsWhatOpeningItsLotNames) {
+  v1::ApplyProductRequest apply;
+  apply.set_request_id(office.NextId());
+  apply.set_name("without-pai");
+  *apply.mutable_spec() = office.Light();
+  apply.mutable_spec()->set_vendor_id(0xFFF3);
+  apply.mutable_spec()->set_certification_declaration(office.Declaration(0xFFF3, 0x8000));
+  v1::Product product;
+  ASSERT_TRUE(Catalog(kOperator)->ApplyProduct(Context().get(), apply, &product).ok());
+  v1::OpenLotRequest open;
+  open.set_request_id(office.NextId());
+  open.set_name("without-pai");
+  open.set_product("without-pai");
+  open.set_factory("north");
+  open.set_count(1);
+  v1::Lot lot;
+  const grpc::Status status = Catalog(kOperator)->OpenLot(Context().get(), open, &lot);
+  ExpectNames(status, "PAI_UNKNOWN", "product", "without-pai");
+  EXPECT_EQ(MetadataIn(status, "rule").find("spec.dac.pai: no active PAI fits"), 0u)
+      << MetadataIn(status, "rule");
+}
+
+TEST_F(RefusalsTest, WhatALotAnIssuerOrATokenDoesNotHaveIsNamedByItsOwnReason) {
+  office.OpenLot("without-leases", office.Light(), 1);
+  const auto lots = v1::LotService::NewStub(office.ChannelAs(kOperator));
+  v1::ReleaseLeaseRequest release;
+  release.set_request_id(office.NextId());
+  release.set_lot("without-leases");
+  v1::LotLease lease;
+  ExpectNames(lots->ReleaseLease(Context().get(), release, &lease), "FIELD_REQUIRED", "id", "");
+  release.set_id("7");
+  ExpectNames(lots->ReleaseLease(Context().get(), release, &lease), "LEASE_UNKNOWN", "id", "7");
+  v1::GetCrlRequest crl;
+  crl.set_issuer("pai-fff1");
+  crl.set_part(9);
+  v1::Crl list;
+  ExpectNames(v1::AuthorityService::NewStub(office.ChannelAs(kOperator))
+                  ->GetCrl(Context().get(), crl, &list),
+              "CRL_UNKNOWN", "part", "9");
+  v1::AdoptPaiRequest adopt;
+  adopt.set_request_id(office.NextId());
+  adopt.set_name("adopted");
+  adopt.set_key_label("mistyped");
+  adopt.set_vendor_id(0xFFF1);
+  v1::Pai pai;
+  const grpc::Status status = v1::PaiKeyService::NewStub(office.ChannelAs(kOperator))
+                                  ->AdoptPai(Context().get(), adopt, &pai);
+  ExpectNames(status, "KEY_UNKNOWN", "key_label", "mistyped");
+  EXPECT_FALSE(HasRetryInfo(status));
 }
 
 // Nobody learns of another's devices: the answer is that to a device that is not there.

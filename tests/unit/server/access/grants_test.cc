@@ -59,6 +59,14 @@ TEST(CallerTest, ALotIsGrantedByFactoryAndByName) {
   EXPECT_TRUE(HasReason(caller.CheckLot("south", "a"), Reason::LOT_NOT_GRANTED));
 }
 
+TEST(CallerTest, EveryLotIsGrantedByAStarForBoth) {
+  Caller caller = *Sample().Find("spiffe://f/line/7/station");
+  caller.factories = {"*"};
+  EXPECT_TRUE(HasReason(caller.CheckEveryLot(), Reason::LOT_NOT_GRANTED));
+  caller.lots = {"*"};
+  EXPECT_TRUE(caller.CheckEveryLot().ok());
+}
+
 TEST(CallerTest, AMissingRoleIsNamed) {
   const Caller caller = *Sample().Find("spiffe://f/line/8");
   EXPECT_TRUE(caller.CheckRole(Role::kLine).ok());

@@ -328,7 +328,7 @@ TEST_F(AuthorityTest, ActivationNeedsTheCertificateAndTheVeryKey) {
                  Reason::HSM_KEY_MISSING, "");
   ASSERT_TRUE(token_->GenerateKey("assay-pai-a", hsm::KeyPurpose::kSigning).ok());
   EXPECT_REFUSED(authority.ActivatePai(kOperator, Named<v1::ActivatePaiRequest>("3", "a")),
-                 Reason::HSM_KEY_UNFIT, "key_label");
+                 Reason::HSM_KEY_UNFIT, "name");
 }
 
 TEST_F(AuthorityTest, AWrongSignatureOfTheTokenNeverLeaves) {

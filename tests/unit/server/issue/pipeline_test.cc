@@ -296,7 +296,8 @@ TEST_F(PipelineTest, AValidFromBeforeThePaiOrInTheFutureIsRefusedAndNeverMoved) 
         absl::ToUnixSeconds(shop.clock.Now() + shift));
     const auto lot = shop.Open("lot", spec, 5);
     EXPECT_THAT(lot, Refused(Reason::FIELD_OUT_OF_RANGE));
-    EXPECT_EQ(RefusalOf(lot.status())->field, "spec.dac.valid_from");
+    EXPECT_EQ(RefusalOf(lot.status())->field, "product");
+    EXPECT_THAT(RefusalOf(lot.status())->rule, ::testing::HasSubstr("spec.dac.valid_from"));
   }
 }
 

@@ -182,7 +182,7 @@ TEST(RevocationTest, ALargeListIsDividedAndEachPartNamesItsUrl) {
     EXPECT_FALSE(crl.fields.indirect);
   }
   EXPECT_EQ(entries, 5u);
-  EXPECT_REFUSED(office.List("pai-fff1", 3).status(), PAI_UNKNOWN);
+  EXPECT_REFUSED(office.List("pai-fff1", 3).status(), CRL_UNKNOWN);
 }
 
 TEST(RevocationTest, ADelegatedSignerSignsWhileThePaisKeyRests) {
@@ -275,7 +275,7 @@ TEST(RevocationTest, ADistributionPointIsReadyForTheLedger) {
 TEST(RevocationTest, AListIsServedWhileTheStoreIsAway) {
   Office office;
   const Unit unit = office.Issue("t1");
-  EXPECT_REFUSED(office.press->Serve("pai-fff1", 0).status(), PAI_UNKNOWN);
+  EXPECT_REFUSED(office.press->Serve("pai-fff1", 0).status(), CRL_UNKNOWN);
   office.Revoke(unit);
   const auto served = office.press->Serve("pai-fff1", 0);
   ASSERT_TRUE(served.ok()) << served.status();
