@@ -32,6 +32,13 @@ std::vector<std::string> CommandsOf(const CLI::App& app) {
   return names;
 }
 
+// Whether a word that is no command may be one of the group's own ("lot lease 2026-47").
+bool TakesWords(const CLI::App& app) {
+  const auto options = app.get_options();
+  return std::any_of(options.begin(), options.end(),
+                     [](const CLI::Option* option) { return option->get_positional(); });
+}
+
 // Whether the option `argument` takes the argument after it.
 bool TakesNext(const CLI::App& app, const CLI::App& top, const std::string& argument) {
   if (argument.find('=') != std::string::npos) return false;
@@ -59,6 +66,7 @@ std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& 
       at = at->get_subcommand(word);
       continue;
     }
+    if (TakesWords(*at)) return "";
     const auto nearest = std::min_element(names.begin(), names.end(), [&](auto& a, auto& b) {
       return Distance(word, a) < Distance(word, b);
     });

@@ -72,8 +72,16 @@ absl::Status InFlags(const absl::Status& status) {
                                              {"locales", "--locales"},
                                              {"fixed_labels", "--fixed-labels"},
                                              {"supported_modes", "--supported-modes"}};
-  const auto refusal = RefusalOf(status);
+  auto refusal = RefusalOf(status);
   if (!refusal) return status;
+  // A lot blames its product, and says with the rule what of it.
+  if (const size_t colon = refusal->rule.find(": "); refusal->field == "product" &&
+                                                     refusal->rule.starts_with("spec.") &&
+                                                     colon != std::string::npos) {
+    refusal->field = refusal->rule.substr(0, colon);
+    refusal->rule.erase(0, colon + 2);
+    refusal->value.clear();  // the product's name, which nobody typed
+  }
   // The longest field that begins the refused one: "spec.certification_declaration.cd.vendor_id",
   // "locales[2]".
   std::string field = refusal->field;
@@ -82,9 +90,8 @@ absl::Status InFlags(const absl::Status& status) {
     field.resize(end == std::string::npos ? 0 : end);
   }
   if (field.empty()) return status;
-  return RefuseField(refusal->reason,
-                     absl::StrCat(kFlags->at(field), refusal->field.substr(field.size())),
-                     refusal->value, refusal->rule);
+  refusal->field = absl::StrCat(kFlags->at(field), refusal->field.substr(field.size()));
+  return Refuse(*refusal);
 }
 
 // mfg_tool's --paa: a PAI of vendor and product for this run, its key made in the HSM, its

@@ -60,11 +60,16 @@ bool MaySee(const Caller& caller, const db::Proposal& proposal) {
   return proposal.factory.empty() || caller.CheckLot(proposal.factory, proposal.subject).ok();
 }
 
-// What a recorded act's own call says: of the approval's request only the proposal is at fault.
-absl::Status OfAct(const db::Proposal& proposal, const absl::Status& status) {
+// What a recorded act's own call says. Its caller and request id may be the proposer's: of the
+// approval's request the proposal is at fault then.
+absl::Status OfAct(const db::Proposal& proposal, const Caller& approver,
+                   const std::string& request_id, const absl::Status& status) {
   const auto refusal = RefusalOf(status);
-  const bool of_approval = refusal && (refusal->field == "id" || refusal->field == "request_id" ||
-                                       refusal->field == "caller");
+  const auto is = [&](std::string_view field, const std::string& value) {
+    return refusal && refusal->field == field && refusal->value == value;
+  };
+  const bool of_approval =
+      is("id", proposal.id) || is("caller", approver.uri) || is("request_id", request_id);
   return of_approval ? status : Blame("id", proposal.id, status);
 }
 
@@ -81,7 +86,8 @@ void SignByBoth(const db::Proposal& proposal, const Caller& approver, db::Act& a
 absl::Status InProposal(const v1::GuardedAct& act, const absl::Status& status) {
   const auto refusal = RefusalOf(status);
   const auto* which = v1::GuardedAct::descriptor()->FindFieldByNumber(act.act_case());
-  if (!refusal || refusal->field.empty() || refusal->field == "caller" || which == nullptr) {
+  if (!refusal || refusal->field.empty() || refusal->field == "caller" || refusal->field == "act" ||
+      which == nullptr) {
     return status;
   }
   return Within(absl::StrCat("act.", which->name()), status);
@@ -154,7 +160,7 @@ absl::StatusOr<v1::ProposeResponse> ApprovalDesk::Propose(const Caller& caller,
     return response;
   }
   const auto outcome = store_->Propose(*draft, lifetime_);
-  if (!outcome.ok()) return outcome.status();
+  if (!outcome.ok()) return InProposal(request.act(), outcome.status());
   *response.mutable_proposal() = ToProto(outcome->proposal);
   response.set_before(outcome->before);
   return response;
@@ -228,7 +234,7 @@ absl::Status ApprovalDesk::DoApproved(const Caller& approver, const std::string&
                                       v1::ApproveProposalResponse& response) {
   const auto proposer = find_caller_(proposal.proposer);
   if (!proposer.ok()) {
-    return OfAct(proposal, Within("proposer", proposer.status()));
+    return OfAct(proposal, approver, request_id, Within("proposer", proposer.status()));
   }
   bool asked = false;
   const lot::Guard guard = [&](const Caller&, const google::protobuf::Message& request,
@@ -242,7 +248,7 @@ absl::Status ApprovalDesk::DoApproved(const Caller& approver, const std::string&
     return absl::OkStatus();
   };
   const absl::Status performed = Perform(*proposer, act, guard, response);
-  if (!performed.ok()) return OfAct(proposal, performed);
+  if (!performed.ok()) return OfAct(proposal, approver, request_id, performed);
   if (!asked) {
     return RefuseField(Reason::REQUEST_CONFLICT, "id", proposal.id,
                        "nothing is left to do: it is so already");
@@ -290,7 +296,8 @@ absl::StatusOr<v1::ApproveProposalResponse> ApprovalDesk::ApproveProposal(
   v1::ApproveProposalResponse response;
   // An approver is one who may do the act.
   const auto now = Rehearse(caller, act);
-  absl::Status status = now.ok() ? CheckUnchanged(*proposal, *now) : OfAct(*proposal, now.status());
+  absl::Status status = now.ok() ? CheckUnchanged(*proposal, *now)
+                                 : OfAct(*proposal, caller, request.request_id(), now.status());
   if (status.ok() && !request.dry_run()) {
     status = DoApproved(caller, request.request_id(), *proposal, act, response);
   }

@@ -62,8 +62,8 @@ absl::StatusOr<db::Pai> Authority::AdoptedPai(const v1::AdoptPaiRequest& request
     return RefuseField(Reason::KEY_UNKNOWN, "key_label", pai.key_label,
                        "the token has no key of this label");
   }
-  if (!key.ok()) return Within("key_label", key.status());
-  if (const auto fit = CheckPaiKey(*key); !fit.ok()) return fit;
+  if (!key.ok()) return Blame("key_label", pai.key_label, key.status());
+  ASSAY_RETURN_IF_ERROR(Blame("key_label", pai.key_label, CheckPaiKey(*key)));
   pai.public_key = ToBytes(*key->public_point);
 
   v1::AdoptPaiRequest fields = request;

@@ -98,8 +98,9 @@ absl::StatusOr<v1::Pai> Authority::CreatePai(const access::Caller& caller,
   SetIds(request, pai);
   pai.key_label = std::string(kPaiKeyPrefix) + request.name();
   pai.created_at = clock_.Now();
+  ASSAY_RETURN_IF_ERROR(Blame("name", pai.name, CheckKeyFree(pai.name, pai.key_label)));
   const auto key = FindOrMakeKey(pai.key_label);
-  if (!key.ok()) return key.status();
+  if (!key.ok()) return Blame("name", pai.name, key.status());
   pai.public_key = ToBytes(*key->public_point);
 
   const Bytes subject =
@@ -186,7 +187,7 @@ absl::StatusOr<v1::Pai> Authority::ActivatePai(const access::Caller& caller,
                          absl::StrCat("the token holds another key ", pai->key_label,
                                       " than the PAI was created with"));
     }
-    ASSAY_RETURN_IF_ERROR(token_->CheckHealth(pai->key_label));
+    ASSAY_RETURN_IF_ERROR(Blame("name", pai->name, token_->CheckHealth(pai->key_label)));
   }
   auto act = MakeAct(caller, "pai.activate", request, *pai);
   if (!act.ok()) return act.status();

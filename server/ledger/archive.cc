@@ -32,11 +32,11 @@ absl::StatusOr<uint64_t> Archive::PlacedEntries() {
   return head->size;
 }
 
-absl::Status Archive::Unsigned(absl::string_view field, uint64_t value, uint64_t size_needed,
+absl::Status Archive::Unsigned(absl::string_view field, uint64_t value, bool is_index,
                                uint64_t signed_size) {
   const auto placed = PlacedEntries();
   if (!placed.ok()) return placed.status();
-  const bool soon = size_needed <= *placed;
+  const bool soon = is_index ? value < *placed : value <= *placed;
   return RefuseField(
       soon ? Reason::LEDGER_PENDING : Reason::LEDGER_UNKNOWN, field, absl::StrCat(value),
       soon ? absl::StrCat("is not under a checkpoint yet, ", signed_size, " entries are")
@@ -47,13 +47,13 @@ absl::StatusOr<uint64_t> Archive::SizeWithin(uint64_t size) {
   const auto newest = CheckpointFor(0);
   if (!newest.ok()) return newest.status();
   if (size <= newest->size) return size == 0 ? newest->size : size;
-  return Unsigned("size", size, size, newest->size);
+  return Unsigned("size", size, false, newest->size);
 }
 
 absl::StatusOr<Archive::Proof> Archive::Inclusion(uint64_t index, uint64_t size) {
   const auto within = SizeWithin(size);
   if (!within.ok()) return within.status();
-  if (index >= *within && size == 0) return Unsigned("index", index, index + 1, *within);
+  if (index >= *within && size == 0) return Unsigned("index", index, true, *within);
   if (index >= *within) {
     return RefuseField(Reason::LEDGER_UNKNOWN, "index", absl::StrCat(index),
                        absl::StrCat("must be below the size, ", *within));
@@ -69,7 +69,7 @@ absl::StatusOr<Archive::Proof> Archive::Inclusion(uint64_t index, uint64_t size)
 absl::StatusOr<Archive::Proof> Archive::Consistency(uint64_t old_size, uint64_t size) {
   const auto within = SizeWithin(size);
   if (!within.ok()) return within.status();
-  if (old_size > *within && size == 0) return Unsigned("old_size", old_size, old_size, *within);
+  if (old_size > *within && size == 0) return Unsigned("old_size", old_size, false, *within);
   if (old_size > *within) {
     return RefuseField(Reason::LEDGER_UNKNOWN, "old_size", absl::StrCat(old_size),
                        absl::StrCat("must be at most the size, ", *within));

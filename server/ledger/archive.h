@@ -23,11 +23,12 @@ class Archive {
   explicit Archive(std::shared_ptr<db::LedgerStore> store);
 
   // The newest checkpoint (size 0), or the first that covers `size`. LEDGER_PENDING when there is
-  // none yet, LEDGER_UNKNOWN for a size above what has its place.
+  // none yet, or none of that size; LEDGER_UNKNOWN for a size above what has its place.
   absl::StatusOr<db::LedgerCheckpoint> CheckpointFor(uint64_t size);
   absl::StatusOr<uint64_t> PlacedEntries();
 
-  // `size` 0: that of the newest checkpoint. LEDGER_UNKNOWN beyond what was signed.
+  // `size` 0: that of the newest checkpoint. LEDGER_PENDING for what is placed and not signed yet,
+  // LEDGER_UNKNOWN for what is not placed or lies beyond `size`.
   struct Proof {
     tlog::Path path;
     tlog::Hash leaf{};  // inclusion only
@@ -48,8 +49,9 @@ class Archive {
 
  private:
   absl::StatusOr<uint64_t> SizeWithin(uint64_t size);
-  // LEDGER_PENDING where that many entries are placed, LEDGER_UNKNOWN where they are not.
-  absl::Status Unsigned(absl::string_view field, uint64_t value, uint64_t size_needed,
+  // LEDGER_PENDING where an entry of this index, or that many entries, are placed; LEDGER_UNKNOWN
+  // where they are not.
+  absl::Status Unsigned(absl::string_view field, uint64_t value, bool is_index,
                         uint64_t signed_size);
 
   const std::shared_ptr<db::LedgerStore> store_;

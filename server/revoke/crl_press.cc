@@ -290,7 +290,7 @@ absl::StatusOr<db::CrlSigner> CrlPress::MakeDelegate(const Issuer& issuer) {
   db::CrlSigner signer;
   signer.key_label = absl::StrCat(kDelegateKeyPrefix, issuer.name);
   const auto key = FindOrMakeKey(signer.key_label);
-  if (!key.ok()) return key.status();
+  if (!key.ok()) return Blame("name", issuer.name, key.status());
   const Certificate& pai = issuer.certificate;
   const Bytes subject = matter::EncodeName(matter::MatterName(
       absl::StrCat("CRL ", issuer.name).substr(0, 64), issuer.vendor_id, issuer.product_id));

@@ -70,13 +70,13 @@ class CrlPress {
   absl::Status Publish(const Issuer& issuer, bool all);
   // The same for every issuer; the first failure is told after all were tried.
   absl::Status PublishDue();
-  // The newest list as it is kept; signed first where there is none. FIELD_OUT_OF_RANGE for a part
-  // that is not there.
+  // The newest list as it is kept; signed first where there is none. CRL_UNKNOWN for a part that is
+  // not there.
   absl::StatusOr<db::StoredCrl> Find(const std::string& issuer, uint32_t part);
 
   // For public HTTP: nothing is signed; the store is asked every few seconds at most for the lists
   // there are, and while it is away the list last seen is served until its nextUpdate.
-  // FIELD_OUT_OF_RANGE where there is no such list.
+  // CRL_UNKNOWN where there is no such list.
   absl::StatusOr<std::shared_ptr<const db::StoredCrl>> Serve(const std::string& issuer,
                                                              uint32_t part);
 

@@ -23,17 +23,23 @@ struct Synonym {
   std::string_view path;
 };
 constexpr Synonym kSynonyms[] = {
-    {"lot", "name"},       {"lot", "ticket.lot"},
-    {"lot", "filter.lot"}, {"product", "name"},
-    {"pai", "name"},       {"pai", "issuer"},
-    {"issuer", "name"},    {"ticket", "ticket.ticket"},
-    {"name", "issuer"},    {"serial_number", "values.serial_number"},
-    {"public_key", "csr"}, {"discriminator", "values.discriminator"},
+    {"lot", "name"},
+    {"lot", "ticket.lot"},
+    {"lot", "filter.lot"},
+    {"product", "name"},
+    {"pai", "name"},
+    {"pai", "issuer"},
+    {"issuer", "name"},
+    {"name", "issuer"},
+    {"public_key", "csr"},
+    {"serial_number", "values.serial_number"},
+    {"discriminator", "values.discriminator"},
 };
 
 struct Path {
-  std::string in_request;  // empty: the request has no such field
-  std::string within;      // what is left of the path inside a field that is no message
+  std::string in_request;          // empty: the request has no such field
+  std::string within;              // what is left of the path
+  const Descriptor* at = nullptr;  // what `in_request` is, null where it is no message
 };
 
 // "spec.fixed_labels[2].value" as far as `message` has it.
@@ -46,16 +52,23 @@ Path Follow(const Descriptor* message, std::string_view field) {
     const bool choice = message != nullptr && message->FindOneofByName(name) != nullptr;
     if (found == nullptr && !choice) {
       return {absl::StrJoin(steps.begin(), steps.begin() + static_cast<long>(i), "."),
-              absl::StrJoin(steps.begin() + static_cast<long>(i), steps.end(), ".")};
+              absl::StrJoin(steps.begin() + static_cast<long>(i), steps.end(), "."), message};
     }
     message = found == nullptr ? nullptr : found->message_type();
   }
-  return {std::string(field), ""};
+  return {std::string(field), "", message};
 }
 
 Path Find(const Descriptor* request, std::string_view field) {
   Path path = Follow(request, field);
-  if (!path.in_request.empty()) return path;
+  if (!path.in_request.empty()) {
+    if (path.at == nullptr || path.within.empty()) return path;
+    // A request within the request: "act.raise_lot.lot".
+    Path rest = Find(path.at, path.within);
+    if (rest.in_request.empty()) return path;
+    rest.in_request = absl::StrCat(path.in_request, ".", rest.in_request);
+    return rest;
+  }
   const std::string_view word = field.substr(0, field.find('.'));
   for (const Synonym& synonym : kSynonyms) {
     if (synonym.word != word) continue;

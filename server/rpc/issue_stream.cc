@@ -7,6 +7,7 @@
 #include "server/issue/together.h"
 #include "server/issue/wipe.h"
 #include "server/rpc/error_map.h"
+#include "server/rpc/field_path.h"
 
 namespace assay::rpc {
 namespace {
@@ -128,13 +129,14 @@ void IssueStream::OnReadDone(bool ok) {
 
 void IssueStream::Answer(const std::shared_ptr<Call>& item, std::string ticket,
                          absl::StatusOr<v1::IssueResponse> result) {
-  item->End(result.status());
+  const absl::Status status = InRequestsWords(kMethod, result.status());
+  item->End(status);
   v1::IssueStreamResponse answer;
   answer.set_ticket(std::move(ticket));
   if (result.ok()) {
     *answer.mutable_issued() = *std::move(result);
   } else {
-    *answer.mutable_refused() = ToStreamRefusal(result.status());
+    *answer.mutable_refused() = ToStreamRefusal(status);
   }
   std::unique_lock lock(mutex_);
   --in_flight_;

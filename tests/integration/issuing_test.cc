@@ -94,6 +94,26 @@ TEST_F(IssuingTest, AStreamAnswersEachItemForItself) {
   EXPECT_EQ(refused["bad ticket"], "FIELD_MALFORMED");
 }
 
+TEST_F(IssuingTest, AStreamNamesTheFieldAtFaultAsACallDoes) {
+  office.OpenLot("streamed-paths", office.Light(), 2);
+  const auto stub = v1::IssuanceService::NewStub(office.ChannelAs(kLine));
+  const auto context = Context();
+  const auto stream = stub->IssueStream(context.get());
+  v1::IssueStreamResponse answer;
+  for (const char* ticket : {"t-1", "t-2"}) {
+    v1::IssueRequest request = Office::Request("streamed-paths", ticket);
+    request.mutable_values()->set_serial_number("SN-TWICE");
+    ASSERT_TRUE(stream->Write(request));
+    ASSERT_TRUE(stream->Read(&answer));
+  }
+  stream->WritesDone();
+  EXPECT_EQ(answer.ticket(), "t-2");
+  EXPECT_EQ(answer.refused().reason(), "SERIAL_NUMBER_TAKEN");
+  EXPECT_EQ(answer.refused().field(), "values.serial_number");
+  EXPECT_EQ(answer.refused().value(), "SN-TWICE");
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
 TEST_F(IssuingTest, ASealedIdentityCanBeFetchedUntilItIsConfirmed) {
   office.OpenLot("fetched", office.Light(), 3);
   v1::IssueResponse issued, fetched;

@@ -94,6 +94,19 @@ TEST_F(RefusalsTest, TheServerNamesALineOnlyWhereTheGrantDoes) {
   EXPECT_EQ(server.line(), "");
 }
 
+TEST_F(RefusalsTest, AWitnesssSigningKeyIsNotTold) {
+  const std::string secret = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAh";
+  v1::AddCosignatureRequest request;
+  request.set_verifier_key("PRIVATE+KEY+witness.example+0badcafe+" + secret);
+  request.set_note("note");
+  v1::AddCosignatureResponse response;
+  const grpc::Status status = v1::WitnessService::NewStub(office.ChannelAs(kAuditor))
+                                  ->AddCosignature(Context().get(), request, &response);
+  ExpectNames(status, "FIELD_MALFORMED", "verifier_key", "");
+  EXPECT_EQ(status.error_message().find("AQIDBA"), std::string::npos) << status.error_message();
+  EXPECT_EQ(status.error_details().find("AQIDBA"), std::string::npos);
+}
+
 TEST_F(RefusalsTest, WhatTheLedgerDoesNotHaveIsUnknownAndNotPending) {
   const auto ledger = Ledger(kAuditor);
   // Before the first checkpoint is signed everything is pending.
@@ -111,11 +124,13 @@ TEST_F(RefusalsTest, WhatTheLedgerDoesNotHaveIsUnknownAndNotPending) {
     ExpectNames(status, "LEDGER_UNKNOWN", "size", std::to_string(size));
     EXPECT_FALSE(HasRetryInfo(status));
   }
-  v1::GetInclusionProofRequest proof;
-  proof.set_index(1'000'000);
-  v1::GetInclusionProofResponse proven;
-  ExpectNames(ledger->GetInclusionProof(Context().get(), proof, &proven), "LEDGER_UNKNOWN", "index",
-              "1000000");
+  for (const uint64_t index : {uint64_t{1'000'000}, ~uint64_t{0}}) {
+    v1::GetInclusionProofRequest proof;
+    proof.set_index(index);
+    v1::GetInclusionProofResponse proven;
+    ExpectNames(ledger->GetInclusionProof(Context().get(), proof, &proven), "LEDGER_UNKNOWN",
+                "index", std::to_string(index));
+  }
   v1::GetConsistencyProofRequest growth;
   growth.set_old_size(1'000'000);
   v1::GetConsistencyProofResponse grown;

@@ -171,6 +171,30 @@ TEST_F(ApprovalTest, TheProposerCannotApprove) {
   EXPECT_FALSE(Exists("same"));
 }
 
+TEST_F(ApprovalTest, AProposalIsRefusedByTheFieldOfItsAct) {
+  const auto refused = [&](const v1::ProposeRequest& request) {
+    v1::ProposeResponse response;
+    return Desk(kOperator)->Propose(Context().get(), request, &response);
+  };
+  v1::ProposeRequest raise;
+  raise.mutable_act()->mutable_raise_lot()->set_request_id(office_.NextId());
+  raise.mutable_act()->mutable_raise_lot()->set_name("nowhere");
+  raise.mutable_act()->mutable_raise_lot()->set_count(9);
+  EXPECT_EQ(MetadataIn(refused(raise), "field"), "act.raise_lot.name");
+  v1::ProposeRequest activate;
+  activate.mutable_act()->mutable_activate_pai()->set_request_id(office_.NextId());
+  activate.mutable_act()->mutable_activate_pai()->set_name("nowhere");
+  EXPECT_EQ(MetadataIn(refused(activate), "field"), "act.activate_pai.name");
+  v1::ProposeRequest again;
+  *again.mutable_act()->mutable_open_lot() = Opening("path-1");
+  ASSERT_TRUE(refused(again).ok());
+  again.mutable_act()->mutable_open_lot()->set_name("path-2");
+  const grpc::Status other = refused(again);
+  EXPECT_EQ(ReasonIn(other), "REQUEST_CONFLICT");
+  EXPECT_EQ(MetadataIn(other, "field"), "act.open_lot.request_id");
+  EXPECT_EQ(MetadataIn(refused({}), "field"), "act");
+}
+
 TEST_F(ApprovalTest, NobodyApprovesTwiceButARetryIsAnswered) {
   const v1::Proposal proposal = Propose(Opening("twice"));
   const v1::ApproveProposalRequest approval = Approval(proposal);

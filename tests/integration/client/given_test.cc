@@ -121,6 +121,15 @@ TEST_F(GivenTest, WithPaaAPaiIsMadeForTheRunInTheHsm) {
   EXPECT_EQ(Run("mfg-tool -v 0xFFF1 -p 0x8000 --cn-prefix A --outdir " + Path("x")), kRefused);
 }
 
+TEST_F(GivenTest, WhatALotBlamesItsProductForIsToldByTheFlag) {
+  EXPECT_EQ(Run("mfg-tool -v 0xFFF1 -p 0x8000 --iteration-count 1000 --pai --valid-from 2001-01-01 "
+                "--outdir " +
+                Path("early")),
+            kRefused);
+  EXPECT_THAT(said_, HasSubstr("--valid-from: must lie between the beginning of PAI"));
+  EXPECT_THAT(said_, Not(HasSubstr("spec.")));
+}
+
 TEST_F(GivenTest, TheKeysPartitionIsAFileApartAndWithheldWithoutTheRole) {
   auto spec = office_.Light();
   spec.mutable_image()->set_encryption(v1::NVS_ENCRYPTION_FLASH);

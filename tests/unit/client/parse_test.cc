@@ -64,6 +64,14 @@ TEST(ParseTest, TheHelpOfACommandThatIsNotThereIsNotItsGroups) {
   EXPECT_FALSE(Parse("product show anything --help").usage_error);
 }
 
+TEST(ParseTest, ALotsNameIsNotTakenForACommandThatIsNotThere) {
+  EXPECT_FALSE(Parse("lot lease 2026-47 --help").usage_error);
+  const ParsedCommand parsed = Parse("lot lease 2026-47 --count x");
+  EXPECT_TRUE(parsed.usage_error);
+  EXPECT_EQ(parsed.text.find("there is no command"), std::string::npos) << parsed.text;
+  EXPECT_NE(parsed.text.find("--count"), std::string::npos) << parsed.text;
+}
+
 TEST(ParseTest, HelpIsNoError) {
   const auto parsed = Parse("mfg-tool --help");
   EXPECT_FALSE(parsed.action);

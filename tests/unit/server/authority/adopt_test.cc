@@ -135,7 +135,9 @@ TEST_F(AdoptTest, AKeyMadeInSoftwareIsForSandboxesOnly) {
   const auto key = token_->ImportSigningKey("from-a-file", scalar);
   ASSERT_TRUE(key.ok()) << key.status();
   const auto request = Adopt("file", "from-a-file", Request(*key, 0x131B, std::nullopt));
-  ExpectRefused(Make().AdoptPai(operator_, request).status(), Reason::HSM_KEY_UNFIT, "CKA_LOCAL");
+  const absl::Status refused = Make().AdoptPai(operator_, request).status();
+  ExpectRefused(refused, Reason::HSM_KEY_UNFIT, "key_label");
+  EXPECT_NE(refused.message().find("CKA_LOCAL"), std::string::npos) << refused;
   const auto pai = Make(false).AdoptPai(operator_, request);
   EXPECT_TRUE(pai.ok()) << pai.status();
 }
@@ -154,7 +156,22 @@ TEST_F(AdoptTest, ProductionActivatesNoPaiWhoseKeyWasMadeInSoftware) {
   SecretBytes second(32);
   second.data()[31] = 11;
   ASSERT_TRUE(token_->ImportSigningKey("assay-pai-other", second).ok());
-  ExpectRefused(Make().CreatePai(operator_, create).status(), Reason::HSM_KEY_UNFIT, "CKA_LOCAL");
+  const absl::Status refused = Make().CreatePai(operator_, create).status();
+  ExpectRefused(refused, Reason::HSM_KEY_UNFIT, "name");
+  EXPECT_NE(refused.message().find("CKA_LOCAL"), std::string::npos) << refused;
+}
+
+TEST_F(AdoptTest, APaiIsNotCreatedOverTheKeyOfAnother) {
+  const auto key = token_->GenerateKey("assay-pai-other", hsm::KeyPurpose::kSigning);
+  const auto request = Adopt("first", "assay-pai-other", Request(*key, 0x131B, std::nullopt));
+  ASSERT_TRUE(Make().AdoptPai(operator_, request).ok());
+  v1::CreatePaiRequest create;
+  create.set_request_id("create");
+  create.set_name("other");
+  create.set_vendor_id(0x131B);
+  const absl::Status refused = Make().CreatePai(operator_, create).status();
+  ExpectRefused(refused, Reason::PAI_CONFLICT, "name");
+  EXPECT_NE(refused.message().find("is the key of the PAI first"), std::string::npos) << refused;
 }
 
 }  // namespace
