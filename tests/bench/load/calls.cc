@@ -24,9 +24,14 @@ class Call final : public grpc::ClientUnaryReactor {
   }
 
   void OnDone(const grpc::Status& status) override {
-    take_(question_, status.ok() ? FaultOf(answer_, question_.request.ticket())
-                                 : "refused: " + status.error_message());
+    const std::string fault = status.ok() ? FaultOf(answer_, question_.request.ticket())
+                                          : "refused: " + status.error_message();
+    const Question question = std::move(question_);
+    const Take& take = take_;
+    // Whoever hears of the last answer may let go of the channel. Its context must be gone by then:
+    // a channel that ends on a thread of its own queue takes the queue from under that thread.
     delete this;
+    take(question, fault);
   }
 
  private:
